@@ -1,0 +1,47 @@
+# Everything that is done with Fairboard, in one place: `make` lists it. A machine needs Python 3.11 or later and make.
+
+BIN := .venv/bin
+PLAYERS ?= 12
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PLAYERS=0 make run        without simulated players"
+	@echo "  make test ARGS='-k rank'  arguments for pytest"
+	@echo "  PYTHON=/path/to/python    which Python to use (3.11 or later)"
+
+run: .venv/.installed-runtime ## Start everything on this machine, on http://127.0.0.1:8000 (PLAYERS=12)
+	@exec $(BIN)/fairboard up --with-parent --players $(PLAYERS) $(ARGS)
+
+test: .venv/.installed-dev ## Run all tests on servers of their own
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: .venv/.installed-dev ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed-dev ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed-dev ## Measure speed and print the figures
+	$(BIN)/python -m bench $(ARGS)
+
+lock: .venv/.installed-dev ## Write requirements/*.txt anew from requirements/*.in
+	for set in bootstrap runtime dev; do \
+		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header --no-annotate $(ARGS) requirements/$$set.in -o requirements/$$set.txt || exit 1; \
+	done
+
+clean: ## Remove the virtual environment and the caches, but no data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+# The marks make a second run start at once, and a changed file of requirements install again.
+.venv/.installed-%: requirements/bootstrap.txt requirements/%.txt pyproject.toml deploy/setup.sh
+	@sh deploy/setup.sh $*

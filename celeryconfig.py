@@ -1,0 +1,67 @@
+"""Celery's settings. Plain data; docs/adr/0003-doorbell.md gives the reasons and what was tried."""
+
+from config.settings import get_settings
+
+_settings = get_settings()
+
+broker_url = _settings.celery_url
+result_backend = _settings.celery_url
+result_expires = 600  # Results are for people who look at Flower, not for other tasks.
+accept_content = ["json"]
+task_serializer = "json"
+result_serializer = "json"
+timezone = "UTC"
+
+task_default_queue = "maintenance"
+task_create_missing_queues = True
+task_routes = {
+    "leaderboard.*": {"queue": "leaderboard"},
+    "anticheat.*": {"queue": "anticheat"},
+    "maintenance.*": {"queue": "maintenance"},
+}
+
+# Every task may run twice: what it does is found in PostgreSQL. So it is acknowledged when it is done.
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_time_limit = 120
+task_soft_time_limit = 110
+worker_prefetch_multiplier = 1
+worker_soft_shutdown_timeout = 3.0
+worker_cancel_long_running_tasks_on_connection_loss = True
+
+# Flower sees tasks with their names, arguments and results through events.
+worker_send_task_events = True
+task_send_sent_event = True
+task_track_started = True
+
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_connection_timeout = 1.0
+broker_transport_options = {
+    "visibility_timeout": 60,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 1,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    "unacked_restore_interval": 5,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_max": 0.2,
+}
+
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+
+beat_max_loop_interval = 1
+beat_schedule = {
+    "drain the outbox and mend the board": {
+        "task": "maintenance.reconcile",
+        "schedule": 2.0,
+        "options": {"expires": 10, "ignore_result": True},
+    },
+    "purge what has expired": {
+        "task": "maintenance.purge_tokens",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
+}

@@ -1,0 +1,1 @@
+"""The `fairboard` command: everything that is started from a shell."""

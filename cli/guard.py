@@ -1,0 +1,61 @@
+"""Cleans up after a supervisor that was killed with -9; run by path, on its own, so that it stays small.
+
+It reads lines from its standard input: `+PGID SIGNAL` for each process group that starts, `-PGID` for each that ended.
+When the input ends, so has the supervisor: every group that is left gets its signal and, a little later, SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+PATIENCE = 5.0
+"""Seconds that a group has between its signal and SIGKILL."""
+
+
+def main() -> None:
+    """Watch until the supervisor ends, then end what it left."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    end_groups(read_groups())
+
+
+def read_groups() -> dict[int, int]:
+    """The groups that are left when the input ends, with the signal for each."""
+    groups: dict[int, int] = {}
+    for line in sys.stdin:
+        word, *rest = line.split()
+        if word.startswith("+"):
+            groups[int(word)] = int(rest[0])
+        else:
+            groups.pop(-int(word), None)
+    return groups
+
+
+def end_groups(groups: dict[int, int]) -> None:
+    """Signal every group; return when none is left."""
+    left = {group for group, signum in groups.items() if send(group, signum)}
+    deadline = time.monotonic() + PATIENCE
+    while left and time.monotonic() < deadline:
+        # These are not our children, so there is nothing to wait on but the clock.
+        time.sleep(0.02)
+        left = {group for group in left if send(group, 0)}
+    for group in left:
+        send(group, signal.SIGKILL)
+
+
+def send(group: int, signum: int) -> bool:
+    """Signal a process group; False if it has no member any more."""
+    try:
+        os.killpg(group, signum)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    main()

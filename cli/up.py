@@ -1,0 +1,281 @@
+"""`fairboard up`: everything on this machine, in one command, from nothing to the first page."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+
+from cli.data_dir import DataDir, DataDirError
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, EmbeddedServerError
+from cli.lifetime import ask_for_signal
+from cli.output import Output
+from cli.parts import (
+    PARTS,
+    PATIENCE_WITH_POSTGRES,
+    PATIENCE_WITH_REDIS,
+    PLAYERS,
+    POSTGRES_CHATTER,
+    REDIS_CHATTER,
+    STOP_STAGES,
+)
+from cli.supervisor import Part, PartFailedError, Supervisor
+from config.settings import PREFIX, Settings, SettingsError, get_settings
+
+READY_SECONDS = 120.0
+HOPELESS_DEATHS = 3
+"""A part that died this often before the first page is not going to start."""
+DEMO_ACCOUNTS = {"demo": "player", "analyst": "analyst"}
+"""Names and roles. A database that is not ours gets none: their passwords would be its secret."""
+MIGRATIONS = "migrations"
+
+
+class UpError(Exception):
+    """Fairboard cannot be started; the message says what to change."""
+
+
+@click.command()
+@click.option("--players", default=12, show_default=True, type=click.IntRange(0), help="Simulated players.")
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one ends.")
+def up(players: int, with_parent: bool) -> None:
+    """Run everything on this machine: servers, workers and simulated players, until Ctrl-C."""
+    if with_parent:
+        ask_for_signal(signal.SIGTERM)
+    try:
+        stack = prepare(players)
+        asyncio.run(stack.run())
+    except (UpError, DataDirError, EmbeddedServerError, PartFailedError, SettingsError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def prepare(players: int) -> Stack:
+    """Take the data folder, settle the settings and look whether the ports are free. Starts nothing."""
+    data = DataDir()
+    lock = data.open()
+    secrets = data.secrets()
+    servers = choose_servers(data.path, secrets)
+    environment = parts_environment(data.path, secrets, servers)
+    os.environ.update(environment)
+    settings = get_settings()
+    check_port(settings.host, settings.port, "FAIRBOARD_PORT")
+    check_port(settings.host, settings.flower_port, "FAIRBOARD_FLOWER_PORT")
+    if settings.port == settings.flower_port:
+        raise UpError(f"FAIRBOARD_PORT and FAIRBOARD_FLOWER_PORT are both {settings.port}.")
+    names = [*servers, *(part.name for part in PARTS), PLAYERS.name, MIGRATIONS, *DEMO_ACCOUNTS]
+    output = Output(sys.stdout, names, data.logs)
+    supervisor = Supervisor(output, dict(os.environ), [lock])
+    return Stack(data, settings, servers, secrets, players, output, supervisor)
+
+
+def is_set(name: str) -> bool:
+    """Whether the environment gives a setting."""
+    return bool(os.environ.get(PREFIX + name))
+
+
+def choose_servers(data: Path, secrets: dict[str, str]) -> dict[str, EmbeddedServer]:
+    """The servers that no URL is given for."""
+    servers: dict[str, EmbeddedServer] = {}
+    if not is_set("DATABASE_URL"):
+        servers["postgres"] = EmbeddedPostgres(
+            data / "postgres",
+            owner_password=secrets["POSTGRES_OWNER_PASSWORD"],
+            app_password=secrets["POSTGRES_APP_PASSWORD"],
+        )
+    if not is_set("REDIS_URL"):
+        servers["redis"] = EmbeddedRedis(data / "redis", password=secrets["REDIS_PASSWORD"])
+    return servers
+
+
+def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, EmbeddedServer]) -> dict[str, str]:
+    """What the parts get besides the environment, which goes before generated secrets."""
+    values = {name: value for name, value in secrets.items() if name.startswith(PREFIX) and not os.environ.get(name)}
+    for server in servers.values():
+        if isinstance(server, EmbeddedPostgres):
+            values |= {
+                f"{PREFIX}DATABASE_URL": server.app_url,
+                f"{PREFIX}MIGRATION_DATABASE_URL": server.owner_url,
+            }
+        elif isinstance(server, EmbeddedRedis):
+            values[f"{PREFIX}REDIS_URL"] = server.url
+    programs = Path(sys.executable).parent
+    values |= {
+        f"{PREFIX}DATA_DIR": str(data),
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        # What a part prints should be seen when it is printed, although it goes through a pipe.
+        "PYTHONUNBUFFERED": "1",
+    }
+    return values
+
+
+def check_port(host: str, port: int, setting: str) -> None:
+    """Raise UpError, naming the setting, if something listens on a port already."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise UpError(
+            f"Port {port} on {host} cannot be used ({error.strerror}). "
+            f"Stop what uses it, or set {setting} to another port."
+        ) from error
+
+
+@dataclass
+class Stack:
+    """All parts of one `fairboard up`, from their start to their end."""
+
+    data: DataDir
+    settings: Settings
+    servers: dict[str, EmbeddedServer]
+    secrets: dict[str, str]
+    players: int
+    output: Output
+    supervisor: Supervisor
+    ended: bool = field(default=False, init=False)
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the web server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        return f"http://{host}:{self.settings.port}"
+
+    async def run(self) -> None:
+        """Start everything, and end it when a signal asks for that. Raises PartFailedError if it does not start."""
+        self._handle_signals(asyncio.current_task())
+        try:
+            self.supervisor.open()
+            await self._start()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.output.say("stopping; Ctrl-C again stops without waiting")
+        finally:
+            self.ended = True
+            await self._end()
+
+    def _handle_signals(self, task: asyncio.Task[None] | None) -> None:
+        def handle() -> None:
+            if self.ended or task is None or task.cancelling():
+                self.supervisor.hurry()
+            else:
+                task.cancel()
+
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Under nohup, a closed terminal is none of our business.
+            if signal.getsignal(signum) is not signal.SIG_IGN or signum != signal.SIGHUP:
+                asyncio.get_running_loop().add_signal_handler(signum, handle)
+
+    async def _end(self) -> None:
+        begun = time.monotonic()
+        self.data.withdraw()
+        await self.supervisor.stop(STOP_STAGES)
+        self.output.say(f"everything has ended, after {time.monotonic() - begun:.1f} s")
+
+    async def _start(self) -> None:
+        begun = time.monotonic()
+        self.output.say(f"data is in {self.data.path}")
+        for name, server in self.servers.items():
+            await self._start_server(name, server)
+        await self._command(MIGRATIONS, "migrate")
+        self.data.publish({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
+        values = {**self.settings.model_dump(), "url": self.url, "players": self.players, "data_dir": self.data.path}
+        for part in PARTS:
+            self.supervisor.start(self._found(part.filled(values)))
+        accounts = DEMO_ACCOUNTS.items() if "postgres" in self.servers else ()
+        await asyncio.gather(self._wait_until_ready(), *(self._make_account(name, role) for name, role in accounts))
+        if self.players:
+            self.supervisor.start(self._found(PLAYERS.filled(values)))
+        self._summarise(time.monotonic() - begun)
+
+    async def _start_server(self, name: str, server: EmbeddedServer) -> None:
+        begun = time.monotonic()
+        server.prepare()
+        hides = POSTGRES_CHATTER if isinstance(server, EmbeddedPostgres) else REDIS_CHATTER
+        part = Part(
+            name,
+            server.argv,
+            patience=PATIENCE_WITH_POSTGRES if isinstance(server, EmbeddedPostgres) else PATIENCE_WITH_REDIS,
+            stop_signal=server.stop_signal,
+            death_signal=server.stop_signal,
+            identity=server.identity,
+            hides=hides,
+        )
+        self.supervisor.start(part)
+        while not server.is_ready():
+            self._check_hope(name, begun)
+            await asyncio.sleep(0.02)
+        server.after_start()
+        self.output.say(f"{server.title} answers on port {server.port}, after {time.monotonic() - begun:.1f} s")
+
+    async def _command(self, name: str, *arguments: str, text: str = "") -> None:
+        """Run a `fairboard` command to its end."""
+        await self.supervisor.run_to_end(self._found(Part(name, ("fairboard", *arguments), input=text.encode())))
+
+    async def _make_account(self, name: str, role: str) -> None:
+        arguments = ("create-user", name, "--role", role, "--password-stdin", "--if-missing")
+        await self._command(name, *arguments, text=self._password(role) + "\n")
+
+    def _password(self, role: str) -> str:
+        return self.secrets[f"DEMO_{role.upper()}_PASSWORD"]
+
+    def _found(self, part: Part) -> Part:
+        """The same part, its program being the one of this environment and not another on the PATH."""
+        program = Path(sys.executable).with_name(part.argv[0])
+        argv = [str(program), *part.argv[1:]] if program.exists() else list(part.argv)
+        return replace(part, argv=argv)
+
+    def _check_hope(self, name: str, begun: float) -> None:
+        if self.supervisor.deaths(name) >= HOPELESS_DEATHS:
+            raise PartFailedError(f"{name} does not start; see {self.data.logs / name}.log")
+        if time.monotonic() - begun > READY_SECONDS:
+            raise PartFailedError(f"{name} did not answer within {READY_SECONDS:.0f} s")
+
+    async def _wait_until_ready(self) -> None:
+        begun = time.monotonic()
+        while not await answers(self.url + "/readyz"):
+            self._check_hope("web", begun)
+            await asyncio.sleep(0.1)
+
+    def _summarise(self, seconds: float) -> None:
+        flower = re.sub(r":\d+$", f":{self.settings.flower_port}", self.url)
+        rows = [
+            ("Scoreboard", f"{self.url}/"),
+            ("API documents", f"{self.url}/api/docs"),
+            ("Flower", f"{flower}/"),
+        ]
+        if "postgres" in self.servers:
+            rows += [(f"Log in as {name}", self._password(role)) for name, role in DEMO_ACCOUNTS.items()]
+        rows += [
+            ("Players", f"{self.players} simulated" if self.players else "none simulated"),
+            ("Logs", str(self.data.logs)),
+            ("Stop", "Ctrl-C; the data is kept"),
+        ]
+        self.output.plain()
+        for label, value in rows:
+            self.output.plain(f"  {label:<18} {self.output.bold(value)}")
+        self.output.plain()
+        self.output.say(f"started in {seconds:.1f} s")
+        self.output.plain("Fairboard is ready")
+
+
+async def answers(url: str) -> bool:
+    """Whether a GET of an `http` URL is answered with 200."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    name, _, port = host.rpartition(":")
+    try:
+        async with asyncio.timeout(3):
+            reader, writer = await asyncio.open_connection(name.strip("[]"), int(port))
+            writer.write(f"GET /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+            return b" 200 " in status
+    except (OSError, TimeoutError):
+        return False

@@ -1,0 +1,147 @@
+"""Settings, read once from the environment and checked at start.
+
+Each field is the environment variable of the same name with the prefix `FAIRBOARD_`. What the environment leaves out is
+looked up in `<data dir>/runtime.env`, which a running `fairboard up` writes, so that every command finds its servers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.fernet import Fernet
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FAIRBOARD_"
+DEFAULT_DATA_DIR = ".fairboard"
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """The settings are not usable; the message names each variable and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Times are in seconds where the name does not say otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    database_url: str = Field(description="PostgreSQL for the application; its role only needs `fairboard_app`.")
+    migration_database_url: str = Field("", description="PostgreSQL as the owner of the schema, for `fairboard migrate`.")
+    redis_url: str = Field(description="Redis of the board, the limits, the sessions and the channel.")
+    broker_url: str = Field("", description="Redis of the Celery queues; the board's Redis where not set.")
+    jwt_secret: CommaSeparated = Field(
+        description="Keys of access and refresh tokens, comma-separated: the first signs, all are accepted."
+    )
+    token_keys: CommaSeparated = Field(
+        description="Fernet keys of action tokens, comma-separated: the first encrypts, all are accepted."
+    )
+
+    data_dir: Path = Field(Path(DEFAULT_DATA_DIR), description="Embedded servers' data, generated secrets and logs.")
+    host: str = Field("127.0.0.1", description="Address that the web server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the web server.")
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port of Flower.")
+    flower_basic_auth: str = Field("", description="`user:password` that Flower asks for; nothing asks where empty.")
+    web_workers: int = Field(2, ge=1, le=64, description="Gunicorn worker processes.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line to log.")
+
+    access_token_seconds: int = Field(900, ge=5, le=86_400, description="Life of an access token.")
+    refresh_token_seconds: int = Field(2_592_000, ge=60, description="Life of a session and its refresh tokens.")
+    password_min_length: int = Field(8, ge=8, le=64, description="Least characters of a password.")
+    auth_address_limit: int = Field(
+        60, ge=0, description="Registrations and logins a minute from one address, each; 0 turns it off, for load tests."
+    )
+    auth_name_limit: int = Field(
+        10, ge=0, description="Failed logins a minute for one account name from one address; 0 turns it off."
+    )
+    trusted_proxies: int = Field(0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed.")
+    allowed_origins: CommaSeparated = Field(
+        (), description="Origins besides the server's own that browsers may open `/ws` from, comma-separated."
+    )
+    public_board: bool = Field(False, description="Whether the board can be read without an account.")
+    sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open in one web process.")
+    analysis_window: int = Field(10, ge=1, le=3600, description="Seconds between two analyses of one player.")
+
+    database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")
+    database_deadline: float = Field(1.5, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")
+    redis_deadline: float = Field(0.8, gt=0, le=60, description="Longest wait for one answer of Redis in a request.")
+
+    @field_validator("jwt_secret", "token_keys", "allowed_origins", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        """Turn `a, b` into `("a", "b")`."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def check_jwt_secret(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        """HS256 wants at least 256 bits (RFC 8725, section 3.5)."""
+        if not secrets or any(len(secret.encode()) < 32 for secret in secrets):
+            raise ValueError("needs at least one secret, each of 32 bytes or more")
+        return secrets
+
+    @field_validator("token_keys")
+    @classmethod
+    def check_token_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """A bad Fernet key would otherwise fail at the first request."""
+        if not keys:
+            raise ValueError("needs at least one Fernet key")
+        for key in keys:
+            Fernet(key)
+        return keys
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def name_the_driver(cls, url: str) -> str:
+        """SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3."""
+        scheme, separator, rest = url.partition("://")
+        return f"postgresql+psycopg2://{rest}" if separator and scheme in ("postgresql", "postgres") else url
+
+    @model_validator(mode="after")
+    def separate_keys(self) -> Settings:
+        """One leaked key must not open both kinds of token."""
+        if set(self.jwt_secret) & set(self.token_keys):
+            raise ValueError("FAIRBOARD_JWT_SECRET and FAIRBOARD_TOKEN_KEYS must not share a key")
+        return self
+
+    @property
+    def owner_url(self) -> str:
+        """The database as its owner, for migrations."""
+        return self.migration_database_url or self.database_url
+
+    @property
+    def celery_url(self) -> str:
+        """The broker that Celery uses."""
+        return self.broker_url or self.redis_url
+
+    def jwt_key_id(self, secret: str) -> str:
+        """The `kid` of a secret: enough of its hash to tell keys apart, too little to help a guesser."""
+        return hashlib.sha256(b"fairboard jwt kid " + secret.encode()).hexdigest()[:8]
+
+
+def runtime_file() -> Path:
+    """Where a running `fairboard up` tells the other commands its settings."""
+    return Path(os.environ.get(f"{PREFIX}DATA_DIR") or DEFAULT_DATA_DIR) / "runtime.env"
+
+
+def explain(error: ValidationError) -> str:
+    """One line per bad setting, with its variable's name and never its value."""
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = PREFIX + str(item["loc"][0]).upper() if item["loc"] else "settings"
+        message = "is not set; set it, or start `fairboard up` first" if item["type"] == "missing" else item["msg"]
+        lines.append(f"{name}: {message}")
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process. Raises SettingsError that names every variable that is missing or wrong."""
+    try:
+        return Settings(_env_file=runtime_file())  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from None

@@ -1,0 +1,1 @@
+"""What is stored: tables, engines and migrations."""

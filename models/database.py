@@ -1,0 +1,105 @@
+"""Engines: how a process reaches PostgreSQL, under which role, and for how long it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as PoolTimeoutError
+
+APPLICATION_ROLE = "fairboard_app"
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL did not answer, or not in time. What was asked may or may not have been done."""
+
+
+def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: str | None = APPLICATION_ROLE) -> Engine:
+    """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
+
+    The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
+    `deadline` is in seconds and also bounds the wait for a free connection.
+    """
+    options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
+    if role:
+        options += f" -c role={role}"
+    return create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=deadline,
+        pool_recycle=1800,
+        # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
+        pool_reset_on_return=None,
+        connect_args={"options": options, "connect_timeout": 2, "application_name": "fairboard"},
+    )
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A connection on which every statement commits at once. Raises DatabaseUnavailableError."""
+    with translate_outage(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection in one transaction that commits at the end of the block. Raises DatabaseUnavailableError."""
+    with (
+        translate_outage(),
+        engine.connect().execution_options(isolation_level="READ COMMITTED") as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A read-only connection that sees PostgreSQL as of one moment. Raises DatabaseUnavailableError."""
+    with (
+        translate_outage(),
+        engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def translate_outage() -> Iterator[None]:
+    """Tell "PostgreSQL is away" from a mistake of ours: only the first can be mended by trying again."""
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as error:
+        raise DatabaseUnavailableError(str(error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig, psycopg2.InterfaceError):
+            raise DatabaseUnavailableError(str(error)) from error
+        raise
+
+
+def use_gevent(deadline: float) -> None:
+    """Let psycopg2 yield to other greenlets while it waits, for at most `deadline` seconds each time.
+
+    Without this the event loop stands still during each query. libpq ignores `connect_timeout` in this mode, which is
+    why the deadline is ours: a frozen server would otherwise hold a request for ever.
+    """
+    from gevent.socket import wait_read, wait_write  # noqa: PLC0415 -- only web processes have an event loop
+
+    extensions.set_wait_callback(_wait_callback(wait_read, wait_write, deadline))
+
+
+def _wait_callback(
+    wait_read: Callable[..., None], wait_write: Callable[..., None], deadline: float
+) -> Callable[[Any], None]:
+    def wait(connection: Any) -> None:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            ready = wait_read if state == extensions.POLL_READ else wait_write
+            ready(connection.fileno(), timeout=deadline, timeout_exc=psycopg2.OperationalError("no answer in time"))
+
+    return wait
+

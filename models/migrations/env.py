@@ -1,0 +1,25 @@
+"""Alembic's environment: one transaction under an advisory lock, so that two starting nodes do not migrate at once."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+from models.tables import Base
+
+LOCK = 0xFA12B0A2D
+
+
+def run() -> None:
+    """Migrate over a connection of our own, which ends with it."""
+    url = context.config.get_main_option("sqlalchemy.url")
+    assert url
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
+        context.run_migrations()
+
+
+run()

@@ -1,0 +1,183 @@
+"""Accounts: who may play, under which name, and how they log in."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from models.database import DatabaseUnavailableError, autocommit, transaction
+from services import passwords, rate_limits, sessions
+from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest, ServiceUnavailable, UsernameTaken
+from services.leaderboard.standings import rank
+from services.resources import Resources
+from services.sessions import Player
+
+MIN_NAME, MAX_NAME = 3, 32
+ROLES = ("player", "analyst", "admin")
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Control and format characters (they could reorder or hide text), halves of pairs, private and unassigned ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A new account."""
+
+    user_id: int
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session that has just begun."""
+
+    player: Player
+    refresh_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A player's own view. `rank` is None before the first point."""
+
+    user_id: int
+    username: str
+    role: str
+    status: str
+    score: int
+    rank: int | None
+
+
+def clean_username(username: str) -> str:
+    """The username in NFC. Raises InvalidRequest that says what is wrong with it."""
+    name = unicodedata.normalize("NFC", username)
+    if not MIN_NAME <= len(name) <= MAX_NAME:
+        raise InvalidRequest(errors={"username": f"must have {MIN_NAME} to {MAX_NAME} characters"})
+    if name != name.strip() or "  " in name:
+        raise InvalidRequest(errors={"username": "must not begin or end with a space, or have two in a row"})
+    if any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
+        raise InvalidRequest(errors={"username": "must not contain control or invisible characters"})
+    return name
+
+
+def username_key(username: str) -> str:
+    """The username as it is compared: compatibility forms and case folded away (Unicode, section 3.13, toNFKC_Casefold)."""
+    folded = unicodedata.normalize("NFKC", username).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def register(resources: Resources, *, username: str, password: str, address: str) -> Account:
+    """Create a player. Raises InvalidRequest, UsernameTaken, RateLimitExceeded or ServiceUnavailable."""
+    name = clean_username(username)
+    refusal = passwords.refusal(password, name, resources.settings.password_min_length)
+    if refusal:
+        raise InvalidRequest(errors={"password": refusal})
+    _count_address(resources, "register", address)
+    return create_user(resources, username=name, password=password)
+
+
+def create_user(resources: Resources, *, username: str, password: str, role: str = "player") -> Account:
+    """Create an account of any role. Raises UsernameTaken or ServiceUnavailable."""
+    name = clean_username(username)
+    parameters = {
+        "username": name,
+        "key": username_key(name),
+        "hash": passwords.hash_password(password),
+        "role": role,
+    }
+    insert = text(
+        "WITH u AS (INSERT INTO users (username, username_key, password_hash, role) "
+        "VALUES (:username, :key, :hash, :role) RETURNING id), "
+        "head AS (INSERT INTO ledger_heads (user_id) SELECT id FROM u) SELECT id FROM u"
+    )
+    try:
+        with autocommit(resources.engine) as connection:
+            return Account(connection.execute(insert, parameters).scalar_one(), name)
+    except IntegrityError as error:
+        if "uq_users_username_key" in str(error.orig):
+            raise UsernameTaken from error
+        raise
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+
+
+def log_in(resources: Resources, *, username: str, password: str, address: str) -> Login:
+    """Begin a session. Raises InvalidCredentials, AccountSuspended, RateLimitExceeded or ServiceUnavailable.
+
+    An unknown name takes the same steps and the same time as a wrong password.
+    """
+    _count_address(resources, "login", address)
+    attempts = _attempts_key(username, address)
+    rate_limits.count(resources, attempts, ((resources.settings.auth_name_limit, 60),))
+    try:
+        row = _find(resources, username)
+        if not passwords.verify_password(password, row.password_hash if row else None) or not row:
+            raise InvalidCredentials
+        rate_limits.forgive(resources, attempts)
+        if row.status == "suspended":
+            raise AccountSuspended
+        return _begin(resources, row, password)
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+
+
+def profile(resources: Resources, player: Player, board: str) -> Profile:
+    """A player's score and rank as PostgreSQL has them. Raises ServiceUnavailable."""
+    query = text(
+        "SELECT u.username, u.role, u.status, s.score, s.reached_at FROM users u "
+        "LEFT JOIN standings s ON s.user_id = u.id AND s.board = :board WHERE u.id = :user_id"
+    )
+    try:
+        with autocommit(resources.engine) as connection:
+            row = connection.execute(query, {"board": board, "user_id": player.user_id}).one()
+            place = None
+            if row.score:
+                place = rank(
+                    connection, board, user_id=player.user_id, score=row.score, reached_at=row.reached_at
+                )
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+    return Profile(player.user_id, row.username, row.role, row.status, row.score or 0, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: int
+    username: str
+    password_hash: str
+    role: str
+    status: str
+
+
+def _find(resources: Resources, username: str) -> _Row | None:
+    query = text("SELECT id, username, password_hash, role, status FROM users WHERE username_key = :key")
+    with autocommit(resources.engine) as connection:
+        row = connection.execute(query, {"key": username_key(username)}).one_or_none()
+    return _Row(*row) if row else None
+
+
+def _begin(resources: Resources, row: _Row, password: str) -> Login:
+    lifetime = timedelta(seconds=resources.settings.refresh_token_seconds)
+    rehashed = passwords.hash_password(password) if passwords.needs_rehash(row.password_hash) else None
+    with transaction(resources.engine) as connection:
+        if rehashed:
+            connection.execute(
+                text("UPDATE users SET password_hash = :hash WHERE id = :id"), {"hash": rehashed, "id": row.id}
+            )
+        session_id, refresh_id = sessions.open_session(connection, row.id, lifetime)
+    return Login(Player(row.id, session_id, row.username, row.role, row.status), refresh_id)
+
+
+def _count_address(resources: Resources, call: str, address: str) -> None:
+    rate_limits.count(resources, f"{call}:{address}", ((resources.settings.auth_address_limit, 60),))
+
+
+def _attempts_key(username: str, address: str) -> str:
+    """By name and address together, so that a stranger's guesses do not lock the owner out elsewhere."""
+    digest = hashlib.sha256(username_key(username).encode()).hexdigest()[:32]
+    return f"login:{digest}:{address}"
+

@@ -1,0 +1,113 @@
+"""Placing players on the board in Redis, and publishing its top 10."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from services.leaderboard.keys import MAX_USER_ID, BoardKeys, member
+from services.resources import Resources
+
+TOP = 10
+CACHE_SECONDS = 5
+DOORBELL_MS = 1_000
+"""How long a lost doorbell stays silent; after that the next change rings it again."""
+SCORE_FRAME_MS = 1_000
+"""Least time between frames in which only scores changed."""
+
+
+class Standing(NamedTuple):
+    """A player's place as PostgreSQL has it."""
+
+    user_id: int
+    username: str
+    score: int
+    reached_at: datetime
+    version: int
+    hidden: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the player is on the board at all."""
+        return self.score > 0 and not self.hidden
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What became of a placement. `rank` is None when Redis cannot tell; `ring`: a recomputation is to be asked for."""
+
+    rank: int | None
+    moved: bool
+    ring: bool
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What became of a recomputation. `retry_ms` is set when this caller is to schedule the next one."""
+
+    outcome: str
+    version: int
+    retry_ms: int | None
+
+
+def compact_json(value: object) -> str:
+    """JSON as it is written everywhere on the board: no spaces, letters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC with milliseconds, as clients see it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def script_arguments(standings: Sequence[Standing]) -> list[str | int]:
+    """Five arguments per player, as place.lua and load.lua take them."""
+    arguments: list[str | int] = []
+    for row in standings:
+        name = member(row.user_id, row.reached_at) if row.ranked else ""
+        arguments += (row.user_id, row.version, row.score, name, compact_json(row.username))
+    return arguments
+
+
+def place(resources: Resources, board: str, standings: Sequence[Standing]) -> Placement:
+    """Put players where PostgreSQL has them. The rank is that of the last one. Raises RedisUnavailableError."""
+    keys = BoardKeys(board)
+    loaded, moved, ring, rank = resources.place_script(
+        (
+            keys.standings,
+            keys.players,
+            keys.top10,
+            keys.generation,
+            keys.loaded,
+            keys.doorbell,
+            keys.rebuilding,
+            keys.new_standings,
+            keys.new_players,
+        ),
+        [DOORBELL_MS, *script_arguments(standings)],
+    )
+    return Placement(rank if loaded and rank else None, bool(moved), bool(ring))
+
+
+def publish(resources: Resources, board: str) -> Publication:
+    """Publish the top 10 if it is not what was last published. Raises RedisUnavailableError."""
+    keys, now = BoardKeys(board), datetime.now(UTC)
+    outcome, number, *schedule = resources.publish_script(
+        (
+            keys.standings,
+            keys.players,
+            keys.top10,
+            keys.published,
+            keys.loaded,
+            keys.doorbell,
+            keys.deferred,
+            keys.updates,
+        ),
+        [rfc3339(now), int(now.timestamp() * 1000), SCORE_FRAME_MS, CACHE_SECONDS, MAX_USER_ID],
+    )
+    if outcome == b"later":
+        return Publication("later", 0, int(number) if schedule[0] else None)
+    return Publication(outcome.decode(), int(number), None)

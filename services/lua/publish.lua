@@ -1,0 +1,43 @@
+-- Recompute the top 10, compare it with what was last published, and publish it under the next version: in one step, so
+-- that two workers can neither publish one change twice nor miss one.
+--
+-- KEYS[1] standings   KEYS[2] players   KEYS[3] top10 (cache)   KEYS[4] published: hash of version, ids, entries, at, updatedAt
+-- KEYS[5] loaded      KEYS[6] doorbell  KEYS[7] deferred: a later recomputation is on its way
+-- KEYS[8] the channel
+-- ARGV[1] now, RFC 3339   ARGV[2] now, Unix milliseconds   ARGV[3] least milliseconds between frames that only change scores
+-- ARGV[4] life of the cache in seconds   ARGV[5] the largest user id, which members count down from
+-- Returns {'published', version} | {'unchanged', version} | {'later', milliseconds, 1 if the caller is to schedule it}
+--         | {'not loaded', 0}
+--
+-- The first version after Redis lost its memory is the time in milliseconds, which is more than any version before it as
+-- long as there were fewer than 1,000 frames a second: so versions only grow.
+redis.call('DEL', KEYS[6])
+if redis.call('EXISTS', KEYS[5]) == 0 then return {'not loaded', 0} end
+
+local rows = redis.call('ZREVRANGE', KEYS[1], 0, 9, 'WITHSCORES')
+local ids, entries = {}, {}
+for i = 1, #rows, 2 do
+  local id = string.format('%.0f', ARGV[5] - tonumber(string.match(rows[i], ':(%d+)$')))
+  local name = string.match(redis.call('HGET', KEYS[2], id), '^%d+|[^|]*|(.*)$')
+  ids[#ids + 1] = id
+  entries[#entries + 1] = '{"rank":' .. #ids .. ',"userId":' .. id .. ',"username":' .. name .. ',"score":' .. rows[i + 1] .. '}'
+end
+local id_list, entry_list = table.concat(ids, ','), table.concat(entries, ',')
+
+local last = redis.call('HMGET', KEYS[4], 'version', 'ids', 'entries', 'at')
+local version = tonumber(last[1]) or 0
+if last[3] == entry_list then return {'unchanged', version} end
+if last[2] == id_list then
+  local wait = last[4] + ARGV[3] - ARGV[2]
+  if wait > 0 and wait <= tonumber(ARGV[3]) then
+    local first = redis.call('SET', KEYS[7], '1', 'NX', 'PX', wait)
+    return {'later', wait, first and 1 or 0}
+  end
+end
+
+version = string.format('%.0f', version > 0 and version + 1 or ARGV[2])
+local board = '{"leaderboard":[' .. entry_list .. '],"updatedAt":"' .. ARGV[1] .. '","version":' .. version .. '}'
+redis.call('HSET', KEYS[4], 'version', version, 'ids', id_list, 'entries', entry_list, 'at', ARGV[2], 'updatedAt', ARGV[1])
+redis.call('SET', KEYS[3], board, 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[8], board)
+return {'published', tonumber(version)}

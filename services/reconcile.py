@@ -1,0 +1,102 @@
+"""What mends the rest: the outbox for what a crash left between commit and Redis, the sweep for what Redis lost,
+
+and the purge of what nobody needs any more. All of it is harmless when it runs twice, at once or late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, TextClause, text
+
+from models.database import autocommit, transaction
+from services.leaderboard.board import place
+from services.leaderboard.rebuild import is_current, rebuild
+from services.leaderboard.standings import of_players
+from services.resources import Resources
+
+DRAIN_BATCH = 500
+PURGE_BATCH = 1_000
+SWEEP_LOCK = 0xFA12B0A2E
+
+_TAKE = text("""
+    DELETE FROM outbox WHERE id IN (
+        SELECT id FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
+    ) RETURNING board, user_id
+""")
+_PURGE_TOKENS = text("""
+    DELETE FROM action_tokens WHERE hash IN (
+        SELECT hash FROM action_tokens WHERE expires_at < now() - interval '1 day' LIMIT :batch FOR UPDATE SKIP LOCKED
+    )
+""")
+_PURGE_SESSIONS = text("""
+    DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions WHERE expires_at < now() - interval '1 day' LIMIT :batch FOR UPDATE SKIP LOCKED
+    )
+""")
+
+
+@dataclass(frozen=True)
+class Purged:
+    """Rows removed."""
+
+    tokens: int
+    sessions: int
+
+
+def drain_outbox(resources: Resources) -> tuple[int, set[str]]:
+    """Place everyone who is in the outbox. Returns the rows drained and the boards whose top 10 moved.
+
+    The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by "there
+    is one", never by a cursor on ids, because ids commit out of order.
+    """
+    drained, moved = 0, set()
+    while True:
+        with transaction(resources.engine) as connection:
+            rows = connection.execute(_TAKE, {"batch": DRAIN_BATCH}).all()
+            for board in {board for board, _ in rows}:
+                users = sorted({user_id for name, user_id in rows if name == board})
+                if _place_all(resources, connection, board, users):
+                    moved.add(board)
+        drained += len(rows)
+        if len(rows) < DRAIN_BATCH:
+            return drained, moved
+
+
+def sweep(resources: Resources, board: str) -> int | None:
+    """Rebuild the board if Redis has lost it. Returns the players loaded, or None if there was nothing to do."""
+    if is_current(resources, board):
+        return None
+    with transaction(resources.engine) as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": SWEEP_LOCK}).scalar_one():
+            return None  # Another worker is at it.
+        return rebuild(resources, board)
+
+
+def purge(resources: Resources) -> Purged:
+    """Remove tokens and sessions a day after they expired, in batches that hold no lock for long."""
+    return Purged(_purge(resources, _PURGE_TOKENS), _purge(resources, _PURGE_SESSIONS))
+
+
+def outbox_backlog(resources: Resources) -> tuple[int, float]:
+    """Rows in the outbox, and the age of the oldest in seconds."""
+    query = text("SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox")
+    with autocommit(resources.engine) as connection:
+        rows, age = connection.execute(query).one()
+    return int(rows), float(age)
+
+
+def _place_all(resources: Resources, connection: Connection, board: str, user_ids: Sequence[int]) -> bool:
+    standings = of_players(connection, board, user_ids)
+    return bool(standings) and place(resources, board, standings).moved
+
+
+def _purge(resources: Resources, statement: TextClause) -> int:
+    total = 0
+    while True:
+        with autocommit(resources.engine) as connection:
+            removed = connection.execute(statement, {"batch": PURGE_BATCH}).rowcount
+        total += removed
+        if removed < PURGE_BATCH:
+            return total

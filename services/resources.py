@@ -1,0 +1,88 @@
+"""What every service works with: one bundle per process, handed in by the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from redis import Redis
+from sqlalchemy import Engine
+
+from config.catalogue import OnceAction, TimedAction, get_catalogue
+from config.settings import Settings
+from models.database import make_engine
+from services.redis_client import load_script, make_redis
+
+Script = Callable[[Sequence[str], Sequence[str | int | bytes]], Any]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Connections and rules of one process. Everything is opened at its first use, hence after a fork."""
+
+    settings: Settings
+    catalogue: dict[str, TimedAction | OnceAction]
+    database_deadline: float
+    redis_deadline: float
+
+    @cached_property
+    def engine(self) -> Engine:
+        """PostgreSQL, under the application's role."""
+        return make_engine(
+            self.settings.database_url,
+            pool_size=self.settings.database_pool_size,
+            deadline=self.database_deadline,
+        )
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The board's Redis."""
+        return make_redis(self.settings.redis_url, deadline=self.redis_deadline)
+
+    @cached_property
+    def fernet(self) -> MultiFernet:
+        """Opens and seals action tokens; the first key seals."""
+        return MultiFernet([Fernet(key) for key in self.settings.token_keys])
+
+    @cached_property
+    def admit_script(self) -> Script:
+        """Session and limits: lua/admit.lua."""
+        return load_script(self.redis, "admit")
+
+    @cached_property
+    def place_script(self) -> Script:
+        """A player's place: lua/place.lua."""
+        return load_script(self.redis, "place")
+
+    @cached_property
+    def publish_script(self) -> Script:
+        """The next frame: lua/publish.lua."""
+        return load_script(self.redis, "publish")
+
+    @cached_property
+    def fill_cache_script(self) -> Script:
+        """The cached board: lua/fill_cache.lua."""
+        return load_script(self.redis, "fill_cache")
+
+    @cached_property
+    def load_script(self) -> Script:
+        """A rebuild's rows: lua/load.lua."""
+        return load_script(self.redis, "load")
+
+    @cached_property
+    def finish_rebuild_script(self) -> Script:
+        """A rebuild's end: lua/finish_rebuild.lua."""
+        return load_script(self.redis, "finish_rebuild")
+
+
+def for_requests(settings: Settings) -> Resources:
+    """Resources of a web process: nothing may wait longer than a request may."""
+    return Resources(settings, get_catalogue(), settings.database_deadline, settings.redis_deadline)
+
+
+def for_background(settings: Settings) -> Resources:
+    """Resources of workers and commands, which may take longer over one statement."""
+    return Resources(settings, get_catalogue(), database_deadline=60.0, redis_deadline=5.0)

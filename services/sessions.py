@@ -1,0 +1,153 @@
+"""Sessions: a row in PostgreSQL, cached in Redis for as long as it is used.
+
+The cache holds `+status|role|username` for a session that may act and `-CODE` for one that may not. A revocation is
+written to PostgreSQL first, so it outlives Redis; in Redis it overwrites, while filling the cache never overwrites, so a
+slow reader cannot bring a dead session back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from models.database import DatabaseUnavailableError, autocommit
+from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
+from services.redis_client import RedisUnavailableError, translate_outage
+from services.resources import Resources
+
+CACHE_SECONDS = 60
+ROTATION_GRACE = timedelta(seconds=10)
+"""A refresh token that comes twice within this time is a client's race or a lost answer; later, it is a theft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Who makes a request."""
+
+    user_id: int
+    session_id: uuid.UUID
+    username: str
+    role: str
+    status: str
+
+
+def session_key(user_id: int, session_id: uuid.UUID) -> str:
+    """The session's key in Redis, in the same slot as the player's limits."""
+    return f"session:{{{user_id}}}:{session_id}"
+
+
+def open_session(connection: Connection, user_id: int, lifetime: timedelta) -> tuple[uuid.UUID, uuid.UUID]:
+    """Begin a session. Returns its id and the id of its first refresh token."""
+    session_id, refresh_id = uuid.uuid4(), uuid.uuid4()
+    connection.execute(
+        text(
+            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) VALUES (:id, :user_id, :refresh_id, now() + :life)"
+        ),
+        {"id": session_id, "user_id": user_id, "refresh_id": refresh_id, "life": lifetime},
+    )
+    return session_id, refresh_id
+
+
+def parse(cached: bytes, user_id: int, session_id: uuid.UUID) -> Player:
+    """A player out of the cache. Raises InvalidToken or AccountSuspended for a session that may not act."""
+    if cached.startswith(b"+"):
+        status, role, username = cached[1:].decode().split("|", 2)
+        return Player(user_id, session_id, username, role, status)
+    raise AccountSuspended if cached == b"-ACCOUNT_SUSPENDED" else InvalidToken
+
+
+def load(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
+    """The player of a session by PostgreSQL, cached in Redis if that is there.
+
+    Raises InvalidToken, AccountSuspended or ServiceUnavailable.
+    """
+    value = _from_postgresql(resources, user_id, session_id)
+    try:
+        with translate_outage():
+            resources.redis.set(session_key(user_id, session_id), value, nx=True, ex=CACHE_SECONDS)
+    except RedisUnavailableError:
+        pass  # Only the cache is missing; whoever needs Redis for more says so itself.
+    return parse(value.encode(), user_id, session_id)
+
+
+def authenticate(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
+    """The player of a session, from Redis or else PostgreSQL. For reads, which go on while Redis is away."""
+    try:
+        with translate_outage():
+            cached = resources.redis.get(session_key(user_id, session_id))
+    except RedisUnavailableError:
+        cached = None
+    return parse(cached, user_id, session_id) if isinstance(cached, bytes) else load(resources, user_id, session_id)
+
+
+def rotate(resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID) -> uuid.UUID:
+    """Spend a refresh token. Returns the id of the next one. Raises InvalidToken for one that was spent, and ends the
+
+    session when that looks like theft (RFC 9700, section 4.14.2).
+    """
+    player = load(resources, user_id, session_id)
+    next_id = uuid.uuid4()
+    with autocommit(resources.engine) as connection:
+        spent = connection.execute(
+            text(
+                "UPDATE sessions SET refresh_id = :next, rotated_at = now() WHERE id = :id AND refresh_id = :refresh_id "
+                "AND revoked_at IS NULL AND expires_at > now()"
+            ),
+            {"id": player.session_id, "refresh_id": refresh_id, "next": next_id},
+        )
+        if spent.rowcount == 1:
+            return next_id
+        late = connection.execute(
+            text("SELECT rotated_at < now() - :grace FROM sessions WHERE id = :id"),
+            {"id": session_id, "grace": ROTATION_GRACE},
+        ).scalar_one_or_none()
+    if late:
+        revoke(resources, user_id, session_id)
+    raise InvalidToken
+
+
+def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
+    """End a session for good: first where it lasts, then in the cache. Raises ServiceUnavailable if either is away."""
+    try:
+        with autocommit(resources.engine) as connection:
+            connection.execute(
+                text("UPDATE sessions SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL"), {"id": session_id}
+            )
+        with translate_outage():
+            resources.redis.set(session_key(user_id, session_id), "-INVALID_TOKEN", ex=_tombstone_seconds(resources))
+    except (DatabaseUnavailableError, RedisUnavailableError) as error:
+        raise ServiceUnavailable("You may still be logged in; try again.") from error
+
+
+def refresh_cache(resources: Resources, user_id: int, sessions: Iterable[uuid.UUID], value: str) -> None:
+    """Overwrite what the cache says of a player's sessions. Raises RedisUnavailableError."""
+    with translate_outage():
+        for session_id in sessions:
+            resources.redis.set(session_key(user_id, session_id), value, ex=CACHE_SECONDS)
+
+
+def cache_value(status: str, role: str, username: str) -> str:
+    """What the cache says of a session that is not revoked."""
+    return "-ACCOUNT_SUSPENDED" if status == "suspended" else f"+{status}|{role}|{username}"
+
+
+def _tombstone_seconds(resources: Resources) -> int:
+    return max(CACHE_SECONDS, resources.settings.access_token_seconds)
+
+
+def _from_postgresql(resources: Resources, user_id: int, session_id: uuid.UUID) -> str:
+    query = text(
+        "SELECT u.status, u.role, u.username FROM sessions s JOIN users u ON u.id = s.user_id "
+        "WHERE s.id = :id AND u.id = :user_id AND s.revoked_at IS NULL AND s.expires_at > now()"
+    )
+    try:
+        with autocommit(resources.engine) as connection:
+            row = connection.execute(query, {"id": session_id, "user_id": user_id}).one_or_none()
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+    return cache_value(*row) if row else "-INVALID_TOKEN"
+

@@ -1,0 +1,167 @@
+"""The scoreboard and the API page: what they load, what they may do, and that they agree with themselves."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config.settings import get_settings
+from services.errors import ALL_ERRORS
+from web.routes.pages import DOCS_CSP, PAGE_CSP, STATIC, SWAGGER_FILES, pages
+
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+HTML = sorted(STATIC.glob("*.html"))
+TEXTS = [*SCRIPTS, *HTML, *sorted(STATIC.glob("*.css"))]
+NODE = shutil.which("node")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FlaskClient]:
+    monkeypatch.setenv("FAIRBOARD_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FAIRBOARD_DATABASE_URL", "postgresql://nowhere/none")
+    monkeypatch.setenv("FAIRBOARD_REDIS_URL", "redis://nowhere")
+    monkeypatch.setenv("FAIRBOARD_JWT_SECRET", "a secret that is long enough for HS256")
+    monkeypatch.setenv("FAIRBOARD_TOKEN_KEYS", Fernet.generate_key().decode())
+    monkeypatch.delenv("FAIRBOARD_PUBLIC_BOARD", raising=False)
+    get_settings.cache_clear()
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(pages)
+    yield app.test_client()
+    get_settings.cache_clear()
+
+
+def name_of(path: Path) -> str:
+    return path.name
+
+
+def test_every_page_and_file_is_served_and_only_sent_again_when_changed(client: FlaskClient) -> None:
+    files = [f"/static/{path.relative_to(STATIC).as_posix()}" for path in STATIC.rglob("*.*")]
+    for path in ["/", "/api/docs", *(f"/api/docs/{name}" for name in SWAGGER_FILES), *files]:
+        first = client.get(path, buffered=True)
+        assert first.status_code == 200, path
+        assert first.cache_control.no_cache, path
+        again = client.get(path, headers={"If-None-Match": first.headers["ETag"]}, buffered=True)
+        assert (again.status_code, again.data) == (304, b""), path
+
+
+def test_scripts_are_served_as_modules_need_them(client: FlaskClient) -> None:
+    for script in SCRIPTS:
+        assert client.get(f"/static/js/{script.name}", buffered=True).mimetype in {
+            "text/javascript",
+            "application/javascript",
+        }
+
+
+def test_the_page_knows_whether_the_board_is_public(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'data-public-board="false"' in client.get("/", buffered=True).text
+    monkeypatch.setenv("FAIRBOARD_PUBLIC_BOARD", "true")
+    get_settings.cache_clear()
+    assert 'data-public-board="true"' in client.get("/", buffered=True).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/docs/index.css", "/api/docs/../flask_swagger_ui.py", "/static/../app.py", "/static/"]
+)
+def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path, buffered=True).status_code == 404
+
+
+@pytest.mark.parametrize(("path", "policy"), [("/", PAGE_CSP), ("/api/docs", DOCS_CSP)])
+def test_each_page_has_its_policy_and_scripts_are_strict(client: FlaskClient, path: str, policy: str) -> None:
+    assert client.get(path, buffered=True).headers["Content-Security-Policy"] == policy
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives.get("script-src", directives["default-src"]) == "'self'"
+    assert directives["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize("page", HTML, ids=name_of)
+def test_no_inline_script_or_style(page: Path) -> None:
+    html = page.read_text("utf-8")
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+def test_nothing_comes_from_elsewhere(path: Path) -> None:
+    assert not re.search(r"https?://|[\"'(]//", path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
+def test_no_markup_is_built_from_strings(script: Path) -> None:
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script.read_text("utf-8")
+    )
+
+
+@pytest.mark.parametrize("page", HTML, ids=name_of)
+def test_what_a_page_loads_exists(page: Path, client: FlaskClient) -> None:
+    for address in re.findall(r"(?:src|href)=\"(/[^\"#]*)\"", page.read_text("utf-8")):
+        if address != "/api/openapi.json":  # The application's own, not this blueprint's.
+            assert client.get(address, buffered=True).status_code == 200, address
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
+def test_imports_name_what_the_other_module_exports(script: Path) -> None:
+    for names, module in re.findall(r"import \{([^}]+)\} from \"\./([\w.]+)\"", script.read_text("utf-8")):
+        exported = re.findall(
+            r"export (?:async )?(?:function|class|const) (\w+)", (STATIC / "js" / module).read_text("utf-8")
+        )
+        assert {name.strip() for name in names.split(",")} <= set(exported)
+
+
+def test_scripts_look_for_elements_that_the_page_has() -> None:
+    ids = re.findall(r"\bid=\"([\w-]+)\"", (STATIC / "index.html").read_text("utf-8"))
+    assert len(ids) == len(set(ids))
+    wanted = {name for script in SCRIPTS for name in re.findall(r"byId\(\"([\w-]+)\"\)", script.read_text("utf-8"))}
+    assert wanted
+    assert wanted <= set(ids)
+
+
+def test_each_input_has_a_label() -> None:
+    html = (STATIC / "index.html").read_text("utf-8")
+    for name in re.findall(r"<input id=\"(\w+)\"", html):
+        assert f'<label for="{name}">' in html
+
+
+def test_every_documented_refusal_has_words_for_players() -> None:
+    said = set(re.findall(r"^  ([A-Z_]+): \"", (STATIC / "js" / "words.js").read_text("utf-8"), re.MULTILINE))
+    assert set(ALL_ERRORS) <= said
+
+
+@pytest.mark.skipif(NODE is None, reason="Node.js runs the page's proof outside of a browser")
+@pytest.mark.parametrize(
+    ("token", "milliseconds", "data", "expected"),
+    [
+        ("gAAAAABn-token_1==", 1_500, "", "68d34d1a93bf255bd82070a3a298e3a43e397a0b1d83fafd88a655059658840d"),
+        (
+            "gAAAAABn-token_1==",
+            1_000,
+            ', {"é": "日本語", "a": {"z": -3, "y": 0.5}, "B": "☃ & <>/"}',
+            "d352898b7b6640af11a8df7fed6c5e3ed041be2614ca91cc601e1489b0496127",
+        ),
+        (
+            "k",
+            300_000,
+            ', {"b": [true, null, "é"], "a": 1}',
+            "20e6fd816ba9144145d3026d6232548a782c49f132576a20c494bc2db2037773",
+        ),
+    ],
+)
+def test_the_page_computes_the_proof_of_the_test_vectors(
+    token: str, milliseconds: int, data: str, expected: str
+) -> None:
+    assert NODE
+    source = (STATIC / "js" / "proof.js").read_text("utf-8")
+    program = f"{source}\nconsole.log(await checksum({token!r}, {milliseconds}{data}));"
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-"], input=program, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.strip() == expected

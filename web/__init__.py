@@ -1,0 +1,1 @@
+"""The synchronous edge: HTTP and WebSocket in, problem+json or frames out."""

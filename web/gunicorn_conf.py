@@ -1,0 +1,72 @@
+"""Gunicorn's settings: `gunicorn --config python:web.gunicorn_conf wsgi:app`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import gevent
+
+from config.settings import get_settings
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+_settings = get_settings()
+
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.web_workers
+worker_class = "gevent"
+worker_connections = 12_000  # Open sockets count, so this is the number of sockets and not of requests.
+backlog = 2048
+timeout = 30
+graceful_timeout = 6
+keepalive = 75
+max_requests = 0  # A worker that recycles itself would cut its sockets.
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+loglevel = _settings.log_level.lower()
+accesslog = None
+proc_name = "fairboard-web"
+control_socket_disable = True  # Two servers on one machine would fight over its path; signals do what is needed.
+
+# Prometheus's counters of all workers meet in files here. The folder is new at each start, so counters begin at zero.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="fairboard-metrics-")
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Let psycopg2 yield to other greenlets while it waits."""
+    from models.database import use_gevent  # noqa: PLC0415 -- after gevent has patched the standard library
+
+    use_gevent(_settings.database_deadline)
+
+
+def post_worker_init(worker: Worker) -> None:
+    """On SIGTERM tell every socket that this is a restart, before gunicorn waits for them to end."""
+    from web.sockets.endpoint import HUB  # noqa: PLC0415 -- needs the loaded application
+    from web.sockets.transport import RESTART  # noqa: PLC0415
+    from wsgi import app  # noqa: PLC0415
+
+    def leave(number: int, stack: FrameType | None) -> None:
+        gevent.spawn(app.extensions[HUB].close_all, RESTART)
+        worker.handle_exit(number, stack)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget the gauges of a worker that ended."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 -- reads the environment when it is imported
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # prometheus_client does not annotate it
+
+
+def on_exit(server: Arbiter) -> None:
+    """Remove the counters' files."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Prometheus: what is counted, and how. With several workers the counts meet in PROMETHEUS_MULTIPROC_DIR."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from redis import Redis
+
+from models.database import DatabaseUnavailableError
+from services.reconcile import outbox_backlog
+from services.redis_client import AWAY, make_redis
+from services.resources import Resources
+from web.context import resources
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("metrics", __name__)
+
+QUEUES = ("leaderboard", "anticheat", "maintenance")
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+REQUESTS = Counter("fairboard_requests", "Requests by route and status.", ["method", "route", "status"])
+DURATION = Histogram("fairboard_request_seconds", "Time a request took.", ["route"], buckets=_BUCKETS)
+REFUSALS = Counter("fairboard_refusals", "Refused requests by error code.", ["code"])
+BOARD_READS = Counter("fairboard_board_reads", "Reads of the board by cache result.", ["cache"])
+COMPLETIONS = Counter("fairboard_completions", "Completions that counted.", ["kind"])
+SOCKETS = Gauge("fairboard_sockets", "Open WebSockets.", multiprocess_mode="livesum")
+FRAMES = Counter("fairboard_frames", "Frames sent to sockets.")
+BROADCAST_LAG = Histogram(
+    "fairboard_broadcast_lag_seconds", "From the recomputation to the web process that broadcasts it.", buckets=_BUCKETS
+)
+
+
+def register_metrics(app: Flask) -> None:
+    """Count every request."""
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Everything counted, and what waits: queues and outbox."""
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client does not annotate it
+        own = generate_latest(registry)
+    else:
+        own = generate_latest()
+    return Response(own + generate_latest(_backlog(resources())), content_type=CONTENT_TYPE_LATEST)
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+
+
+def _end(response: Response) -> Response:
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    method = request.method if request.url_rule else "unknown"
+    REQUESTS.labels(method, route, str(response.status_code)).inc()
+    if started := g.get("started"):
+        DURATION.labels(route).observe(time.perf_counter() - started)
+    if code := g.get("problem_code"):
+        REFUSALS.labels(code).inc()
+    return response
+
+
+def _backlog(own: Resources) -> CollectorRegistry:
+    """Measured when asked. What cannot be reached is left out rather than reported as zero."""
+    registry = CollectorRegistry()
+    queue = Gauge("fairboard_queue_messages", "Tasks waiting in a queue.", ["queue"], registry=registry)
+    rows = Gauge("fairboard_outbox_rows", "Standings that Redis may not have yet.", registry=registry)
+    age = Gauge("fairboard_outbox_age_seconds", "Age of the oldest of them.", registry=registry)
+    try:
+        broker: Redis = make_redis(own.settings.celery_url, deadline=own.redis_deadline)
+        for name in QUEUES:
+            queue.labels(name).set(int(broker.llen(name)))  # type: ignore[arg-type]  # redis-py's union of sync and async
+        broker.close()
+    except AWAY as error:
+        log.warning("metrics without queues: %s", error)
+    try:
+        count, seconds = outbox_backlog(own)
+        rows.set(count)
+        age.set(seconds)
+    except DatabaseUnavailableError as error:
+        log.warning("metrics without outbox: %s", error)
+    return registry

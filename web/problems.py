@@ -1,0 +1,72 @@
+"""Errors as problem+json (RFC 9457): one handler for everything that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from models.database import DatabaseUnavailableError
+from services import errors
+from services.errors import FairboardError
+from services.redis_client import RedisUnavailableError
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+_BY_STATUS: dict[int, type[FairboardError]] = {
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+def problem(error: FairboardError) -> Response:
+    """The answer to a request that failed."""
+    g.problem_code = error.code
+    body: dict[str, object] = {
+        "type": f"/api/docs#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+    }
+    if error.errors:
+        body["errors"] = error.errors
+    response = Response(json.dumps(body, ensure_ascii=False), error.status, content_type=CONTENT_TYPE)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="fairboard"'
+    return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Turn every exception into a problem; those we did not expect into INTERNAL_ERROR without what is inside."""
+    app.register_error_handler(FairboardError, problem)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(RedisUnavailableError, _from_outage)
+    app.register_error_handler(DatabaseUnavailableError, _from_outage)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _from_http(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:
+        return Response(error.get_response().get_data(), error.code or 500, error.get_headers())
+    known = _BY_STATUS.get(error.code, errors.InvalidRequest if error.code < 500 else errors.InternalError)
+    response = problem(known())
+    response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+    return response
+
+
+def _from_outage(error: Exception) -> Response:
+    log.warning("a dependency is away: %s", error)
+    return problem(errors.ServiceUnavailable())
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("unexpected %s", type(error).__name__)
+    return problem(errors.InternalError())

@@ -1,0 +1,1 @@
+"""The live board over WebSocket."""

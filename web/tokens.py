@@ -1,0 +1,103 @@
+"""Access and refresh tokens: made and verified by flask-jwt-extended, with one key per `kid` so that keys can rotate."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from time import time
+from typing import Any
+
+from flask import Flask, current_app
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.exceptions import PyJWTError
+
+from config.settings import Settings
+from services.errors import InvalidToken, TokenExpired
+
+ISSUER = AUDIENCE = "fairboard"
+VERIFIED_CACHE = 20_000
+EXTENSION = "fairboard-verified-tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an access token says; whether its session still lives is asked of services.sessions."""
+
+    user_id: int
+    session_id: uuid.UUID
+    expires_at: int
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshCredentials:
+    """What a refresh token says."""
+
+    user_id: int
+    session_id: uuid.UUID
+    refresh_id: uuid.UUID
+
+
+def register_jwt(app: Flask, settings: Settings) -> None:
+    """Configure flask-jwt-extended: HS256 only, issuer and audience checked, the key chosen by `kid`."""
+    app.config.update(
+        JWT_ALGORITHM="HS256",
+        JWT_DECODE_ALGORITHMS=["HS256"],
+        JWT_ENCODE_ISSUER=ISSUER,
+        JWT_DECODE_ISSUER=ISSUER,
+        JWT_ENCODE_AUDIENCE=AUDIENCE,
+        JWT_DECODE_AUDIENCE=AUDIENCE,
+        JWT_TOKEN_LOCATION=["headers"],
+        JWT_COOKIE_CSRF_PROTECT=False,  # Tokens never travel in cookies.
+        JWT_SECRET_KEY=settings.jwt_secret[0],
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(seconds=settings.access_token_seconds),
+        JWT_REFRESH_TOKEN_EXPIRES=timedelta(seconds=settings.refresh_token_seconds),
+    )
+    keys = {settings.jwt_key_id(secret): secret for secret in settings.jwt_secret}
+    manager = JWTManager(app)
+    manager.additional_headers_loader(lambda identity: {"kid": settings.jwt_key_id(settings.jwt_secret[0])})
+    manager.decode_key_loader(lambda header, payload: keys.get(str(header.get("kid")), settings.jwt_secret[0]))
+    # Whether a signature is right never changes, so it is worked out once per token and process.
+    app.extensions[EXTENSION] = lru_cache(maxsize=VERIFIED_CACHE)(_verify)
+
+
+def make_tokens(user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID) -> tuple[str, str]:
+    """An access and a refresh token of a session."""
+    session = {"sid": str(session_id)}
+    access = create_access_token(str(user_id), additional_claims=session)
+    refresh = create_refresh_token(str(user_id), additional_claims={**session, "rid": str(refresh_id)})
+    return access, refresh
+
+
+def read_access_token(token: str) -> Credentials:
+    """Raises InvalidToken for one that is broken or of the wrong type, TokenExpired for one that was right once."""
+    claims = _claims(token, "access")
+    return Credentials(int(claims["sub"]), uuid.UUID(claims["sid"]), int(claims["exp"]))
+
+
+def read_refresh_token(token: str) -> RefreshCredentials:
+    """Raises InvalidToken or TokenExpired. Whether it was spent is asked of services.sessions."""
+    claims = _claims(token, "refresh")
+    return RefreshCredentials(int(claims["sub"]), uuid.UUID(claims["sid"]), uuid.UUID(claims["rid"]))
+
+
+def _claims(token: str, kind: str) -> dict[str, Any]:
+    verify: Callable[[str], dict[str, Any]] = current_app.extensions[EXTENSION]
+    try:
+        claims = verify(token)
+    except (PyJWTError, JWTExtendedException, ValueError, KeyError, RecursionError) as error:
+        raise InvalidToken from error
+    if claims["type"] != kind:
+        raise InvalidToken(f"This is not an {kind} token." if kind == "access" else "This is not a refresh token.")
+    if claims["exp"] <= time():
+        raise TokenExpired
+    return claims
+
+
+def _verify(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = decode_token(token, allow_expired=True)
+    return {name: claims[name] for name in ("sub", "sid", "exp", "type", "rid") if name in claims}
