@@ -1,4 +1,4 @@
-"""`fairboard verify` and `fairboard rebuild`: check the board against the ledger, and fill it anew. Both while serving."""
+"""`fairboard verify` and `fairboard rebuild`: check the board against the ledger, or fill it anew, while serving."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     database_url: str = Field(description="PostgreSQL for the application; its role only needs `fairboard_app`.")
-    migration_database_url: str = Field("", description="PostgreSQL as the owner of the schema, for `fairboard migrate`.")
+    migration_database_url: str = Field(
+        "", description="PostgreSQL as the owner of the schema, for `fairboard migrate`."
+    )
     redis_url: str = Field(description="Redis of the board, the limits, the sessions and the channel.")
     broker_url: str = Field("", description="Redis of the Celery queues; the board's Redis where not set.")
     jwt_secret: CommaSeparated = Field(
@@ -53,7 +55,9 @@ class Settings(BaseSettings):
     refresh_token_seconds: int = Field(2_592_000, ge=60, description="Life of a session and its refresh tokens.")
     password_min_length: int = Field(8, ge=8, le=64, description="Least characters of a password.")
     auth_address_limit: int = Field(
-        60, ge=0, description="Registrations and logins a minute from one address, each; 0 turns it off, for load tests."
+        60,
+        ge=0,
+        description="Registrations and logins a minute from one address, each; 0 turns it off, for load tests.",
     )
     auth_name_limit: int = Field(
         10, ge=0, description="Failed logins a minute for one account name from one address; 0 turns it off."
@@ -142,6 +146,6 @@ def explain(error: ValidationError) -> str:
 def get_settings() -> Settings:
     """The settings of this process. Raises SettingsError that names every variable that is missing or wrong."""
     try:
-        return Settings(_env_file=runtime_file())  # type: ignore[call-arg]  # pydantic-settings' own argument
+        return Settings(_env_file=runtime_file())
     except ValidationError as error:
         raise SettingsError(explain(error)) from None

@@ -69,11 +69,13 @@ if [ -z "${UV_CACHE_DIR:-}" ] && ! mkdir -p "${XDG_CACHE_HOME:-${HOME:-/nonexist
     export UV_CACHE_DIR="$PWD/.venv/.uv-cache"
 fi
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
+# Nine processes start at once; each would otherwise compile every library for itself.
+unset PYTHONDONTWRITEBYTECODE
 
 say "setup: installing requirements/$set_name.txt"
 install_uv
 uv_install() { .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"; }
-uv_install --require-hashes -r "requirements/$set_name.txt"
+uv_install --compile-bytecode --require-hashes -r "requirements/$set_name.txt"
 uv_install --no-deps --no-build-isolation --editable .
 
 touch ".venv/.installed-$set_name"

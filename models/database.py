@@ -102,4 +102,3 @@ def _wait_callback(
             ready(connection.fileno(), timeout=deadline, timeout_exc=psycopg2.OperationalError("no answer in time"))
 
     return wait
-

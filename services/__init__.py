@@ -1,1 +1,1 @@
-"""The rules, one module for each: accounts, action tokens, limits, scoring, board, anti-cheat, review. Nothing in here knows of HTTP or of task queues."""
+"""The rules: accounts, action tokens, limits, scoring, board, anti-cheat and review. No HTTP and no task queue."""

@@ -65,7 +65,7 @@ def clean_username(username: str) -> str:
 
 
 def username_key(username: str) -> str:
-    """The username as it is compared: compatibility forms and case folded away (Unicode, section 3.13, toNFKC_Casefold)."""
+    """The username as it is compared: compatibility forms and case folded away (Unicode, toNFKC_Casefold)."""
     folded = unicodedata.normalize("NFKC", username).casefold()
     return unicodedata.normalize("NFKC", folded)
 
@@ -136,9 +136,7 @@ def profile(resources: Resources, player: Player, board: str) -> Profile:
             row = connection.execute(query, {"board": board, "user_id": player.user_id}).one()
             place = None
             if row.score:
-                place = rank(
-                    connection, board, user_id=player.user_id, score=row.score, reached_at=row.reached_at
-                )
+                place = rank(connection, board, user_id=player.user_id, score=row.score, reached_at=row.reached_at)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return Profile(player.user_id, row.username, row.role, row.status, row.score or 0, place)
@@ -180,4 +178,3 @@ def _attempts_key(username: str, address: str) -> str:
     """By name and address together, so that a stranger's guesses do not lock the owner out elsewhere."""
     digest = hashlib.sha256(username_key(username).encode()).hexdigest()[:32]
     return f"login:{digest}:{address}"
-

@@ -185,7 +185,9 @@ class ServiceUnavailable(FairboardError):
         super().__init__(detail, retry_after=retry_after)
 
 
-ALL_ERRORS: dict[str, type[FairboardError]] = {
-    error.code: error for error in (*FairboardError.__subclasses__(), FairboardError)
-}
+def _subclasses(root: type[FairboardError]) -> list[type[FairboardError]]:
+    return [root, *root.__subclasses__()]
+
+
+ALL_ERRORS: dict[str, type[FairboardError]] = {error.code: error for error in _subclasses(FairboardError)}
 """Every documented error by its code."""

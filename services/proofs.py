@@ -1,7 +1,7 @@
 """The proof of a completion: a checksum that binds what the client claims to its action token.
 
-It is no secret: whoever holds the token can compute it. It catches claims that were changed on the way, and clients that
-make them up without playing.
+It is no secret: whoever holds the token can compute it. It catches claims that were changed on the way, and clients
+that make them up without playing.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from typing import Any
+from typing import Any, Self
 
 
 class NumberLiteral(float):
-    """A number with a fraction or an exponent, which keeps the way it was written: languages print floats differently."""
+    """A number with a fraction or an exponent that keeps the way it was written: languages print floats differently."""
 
     literal: str
 
-    def __new__(cls, literal: str) -> NumberLiteral:
+    def __new__(cls, literal: str) -> Self:
         """Raises ValueError for a literal beyond the range of a double, such as 1e400."""
         number = super().__new__(cls, literal)
         if number in (float("inf"), float("-inf")):

@@ -52,7 +52,7 @@ def admit(resources: Resources, user_id: int, session_id: uuid.UUID, call: str) 
 
 
 def count(resources: Resources, key: str, limits: Sequence[Window]) -> None:
-    """Count one call under a key of the caller's, such as an address. Raises RateLimitExceeded or ServiceUnavailable."""
+    """Count one call under a key such as an address. Raises RateLimitExceeded or ServiceUnavailable."""
     if not limits or not limits[0][0]:
         return
     try:

@@ -48,8 +48,8 @@ class Purged:
 def drain_outbox(resources: Resources) -> tuple[int, set[str]]:
     """Place everyone who is in the outbox. Returns the rows drained and the boards whose top 10 moved.
 
-    The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by "there
-    is one", never by a cursor on ids, because ids commit out of order.
+    The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by
+    "there is one", never by a cursor on ids, because ids commit out of order.
     """
     drained, moved = 0, set()
     while True:

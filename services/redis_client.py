@@ -32,7 +32,7 @@ def make_redis(url: str, *, deadline: float = 5.0) -> Redis:
 
     One retry, on a lost connection only, because after a restart of Redis each pooled connection fails once.
     """
-    return Redis.from_url(  # type: ignore[no-any-return]  # redis-py does not annotate from_url
+    return Redis.from_url(
         url,
         socket_timeout=deadline,
         socket_connect_timeout=min(deadline, 1.0),
@@ -59,8 +59,8 @@ def load_script(redis: Redis, name: str) -> Callable[[Sequence[str], Sequence[st
     def run(keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Any:
         with translate_outage():
             try:
-                return redis.execute_command("EVALSHA", digest, len(keys), *keys, *arguments)
+                return redis.evalsha(digest, len(keys), *keys, *arguments)
             except NoScriptError:
-                return redis.execute_command("EVAL", source, len(keys), *keys, *arguments)
+                return redis.eval(source, len(keys), *keys, *arguments)
 
     return run

@@ -21,6 +21,8 @@ from services.sessions import Player
 
 Verdict = Literal["clear", "confirm"]
 PAGE = 50
+CASE_STATUS: dict[Verdict, str] = {"clear": "cleared", "confirm": "confirmed"}
+ACCOUNT_STATUS: dict[Verdict, str] = {"clear": "active", "confirm": "suspended"}
 
 _CASES = """
     SELECT c.id, c.user_id, u.username, c.status, c.opened_at, u.status AS account_status,
@@ -46,11 +48,13 @@ _OPEN_ENDS = text("""
         SELECT r.id, r.board, r.action_type, r.points FROM chain JOIN ledger_entries r ON r.reverses = chain.id
     )
     SELECT id, board, action_type, points FROM chain
-    WHERE sign(points) = :sign AND NOT EXISTS (SELECT FROM ledger_entries r WHERE r.reverses = chain.id) ORDER BY id
+    WHERE sign(points) = :sign AND NOT EXISTS (SELECT FROM ledger_entries r WHERE r.reverses = chain.id)
+    ORDER BY id
 """)
-"""The ends of the chains entry, reversal, reversal of the reversal ... of what the evidence names: +1 counts, -1 is void."""
+"""The ends of the chains entry, reversal, reversal of the reversal ... of what is named: +1 counts, -1 is void."""
 _REVERSE = text("""
-    SELECT entry_id FROM append_entry(:user_id, :board, :action_type, 'reversal', :points, NULL, :reverses, NULL, NULL, NULL)
+    SELECT entry_id
+    FROM append_entry(:user_id, :board, :action_type, 'reversal', :points, NULL, :reverses, NULL, NULL, NULL)
 """)
 
 
@@ -110,7 +114,9 @@ class Decided:
     boards: set[str]
 
 
-def list_cases(resources: Resources, *, status: str, before: int | None, limit: int = PAGE) -> tuple[list[Case], int | None]:
+def list_cases(
+    resources: Resources, *, status: str, before: int | None, limit: int = PAGE
+) -> tuple[list[Case], int | None]:
     """A page of cases, newest first, and the cursor of the next page. Raises ServiceUnavailable."""
     parameters = {"status": status, "before": before or 2**62, "limit": limit + 1}
     try:
@@ -136,22 +142,20 @@ def get_case(resources: Resources, case_id: int) -> CaseFile:
 
 
 def decide(resources: Resources, analyst: Player, case_id: int, verdict: Verdict, note: str) -> Decided:
-    """Decide a case. Confirm suspends the player and reverses the entries that the evidence names; clear gives both back.
+    """Decide a case. Confirm suspends the player and reverses the entries named by the evidence; clear undoes both.
 
     A case can be decided again, the other way: that is the undo. Raises NotFound or ServiceUnavailable.
     """
     try:
         with transaction(resources.engine) as connection:
             user_id, username, role = _lock_case(connection, case_id)
-            status = "confirmed" if verdict == "confirm" else "cleared"
-            account = "suspended" if verdict == "confirm" else "active"
-            _record(connection, case_id, user_id, analyst, verdict, note, status, account)
+            _record(connection, case_id, user_id, analyst, verdict, note)
             changed = _reverse(connection, case_id, user_id, verdict)
             connection.execute(text("SELECT set_hidden(:id, :hidden)"), {"id": user_id, "hidden": verdict == "confirm"})
-        boards = _apply(resources, user_id, sessions.cache_value(account, role, username))
+        boards = _apply(resources, user_id, sessions.cache_value(ACCOUNT_STATUS[verdict], role, username))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable("The decision may or may not have been made; look at the case again.") from error
-    return Decided(case_id, status, changed, boards)
+    return Decided(case_id, CASE_STATUS[verdict], changed, boards)
 
 
 def _lock_case(connection: Connection, case_id: int) -> tuple[int, str, str]:
@@ -166,19 +170,22 @@ def _lock_case(connection: Connection, case_id: int) -> tuple[int, str, str]:
     return row.user_id, row.username, row.role
 
 
-def _record(
-    connection: Connection, case_id: int, user_id: int, analyst: Player, verdict: str, note: str, status: str, account: str
-) -> None:
+def _record(connection: Connection, case_id: int, user_id: int, analyst: Player, verdict: Verdict, note: str) -> None:
+    """Write the audit, and what the decision makes of the case and of the account."""
     connection.execute(
         text("INSERT INTO decisions (case_id, decided_by, decision, note) VALUES (:case_id, :by, :decision, :note)"),
         {"case_id": case_id, "by": analyst.user_id, "decision": verdict, "note": note},
     )
-    connection.execute(text("UPDATE review_cases SET status = :status WHERE id = :id"), {"status": status, "id": case_id})
-    connection.execute(text("UPDATE users SET status = :status WHERE id = :id"), {"status": account, "id": user_id})
+    connection.execute(
+        text("UPDATE review_cases SET status = :status WHERE id = :id"), {"status": CASE_STATUS[verdict], "id": case_id}
+    )
+    connection.execute(
+        text("UPDATE users SET status = :status WHERE id = :id"), {"status": ACCOUNT_STATUS[verdict], "id": user_id}
+    )
 
 
 def _reverse(connection: Connection, case_id: int, user_id: int, verdict: Verdict) -> int:
-    """Take back what the evidence names, or give back what was taken. Each entry is reversed at most once, by constraint."""
+    """Take back what the evidence names, or give it back. Each entry is reversed at most once, by constraint."""
     rows = connection.execute(_OPEN_ENDS, {"id": case_id, "sign": 1 if verdict == "confirm" else -1}).all()
     for entry_id, board, action_type, points in rows:
         connection.execute(
@@ -197,7 +204,9 @@ def _reverse(connection: Connection, case_id: int, user_id: int, verdict: Verdic
 def _apply(resources: Resources, user_id: int, value: str) -> set[str]:
     """Tell Redis what PostgreSQL has decided already. If it is away, the outbox and the session check follow up."""
     with autocommit(resources.engine) as connection:
-        boards = connection.execute(text("SELECT board FROM standings WHERE user_id = :id"), {"id": user_id}).scalars().all()
+        boards = (
+            connection.execute(text("SELECT board FROM standings WHERE user_id = :id"), {"id": user_id}).scalars().all()
+        )
         open_sessions: list[uuid.UUID] = list(
             connection.execute(
                 text("SELECT id FROM sessions WHERE user_id = :id AND revoked_at IS NULL AND expires_at > now()"),

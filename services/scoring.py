@@ -1,7 +1,7 @@
 """Scoring: from a completed action to points in the ledger and a place on the board.
 
-The order of checks is part of the contract: token, proof, then the transaction. PostgreSQL decides in one statement, one
-round trip; only then does Redis learn of it.
+The order of checks is part of the contract: token, proof, then the transaction. PostgreSQL decides in one statement,
+one round trip; only then does Redis learn of it.
 """
 
 from __future__ import annotations
@@ -63,9 +63,15 @@ class _Suspicion(NamedTuple):
 
 
 def complete_timed(
-    resources: Resources, player: Player, *, action_token: str, completion_time: int, checksum: str, data: dict[str, Any]
+    resources: Resources,
+    player: Player,
+    *,
+    action_token: str,
+    completion_time: int,
+    checksum: str,
+    data: dict[str, Any],
 ) -> Completion:
-    """Spend an action token. Raises the errors of tokens, SuspiciousActivity, AccountSuspended or ServiceUnavailable."""
+    """Spend an action token. Raises the errors of tokens, of suspicion and of accounts, or ServiceUnavailable."""
     opened = action_tokens.open_token(resources, action_token, player.user_id)
     genuine = proofs.matches(proofs.checksum(action_token, completion_time, data), checksum)
     action, suspicion = opened.action, _suspicion(opened, completion_time, genuine=genuine)
@@ -162,4 +168,3 @@ def _rank_in_postgresql(resources: Resources, board: str, standing: Standing) ->
             )
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable("The points are counted, but the rank is not known right now.") from error
-

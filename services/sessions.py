@@ -1,8 +1,8 @@
 """Sessions: a row in PostgreSQL, cached in Redis for as long as it is used.
 
 The cache holds `+status|role|username` for a session that may act and `-CODE` for one that may not. A revocation is
-written to PostgreSQL first, so it outlives Redis; in Redis it overwrites, while filling the cache never overwrites, so a
-slow reader cannot bring a dead session back.
+written to PostgreSQL first, so it outlives Redis; in Redis it overwrites, while filling the cache never overwrites,
+so a slow reader cannot bring a dead session back.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def open_session(connection: Connection, user_id: int, lifetime: timedelta) -> t
     session_id, refresh_id = uuid.uuid4(), uuid.uuid4()
     connection.execute(
         text(
-            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) VALUES (:id, :user_id, :refresh_id, now() + :life)"
+            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) "
+            "VALUES (:id, :user_id, :refresh_id, now() + :life)"
         ),
         {"id": session_id, "user_id": user_id, "refresh_id": refresh_id, "life": lifetime},
     )
@@ -94,8 +95,8 @@ def rotate(resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id
     with autocommit(resources.engine) as connection:
         spent = connection.execute(
             text(
-                "UPDATE sessions SET refresh_id = :next, rotated_at = now() WHERE id = :id AND refresh_id = :refresh_id "
-                "AND revoked_at IS NULL AND expires_at > now()"
+                "UPDATE sessions SET refresh_id = :next, rotated_at = now() "
+                "WHERE id = :id AND refresh_id = :refresh_id AND revoked_at IS NULL AND expires_at > now()"
             ),
             {"id": player.session_id, "refresh_id": refresh_id, "next": next_id},
         )
@@ -150,4 +151,3 @@ def _from_postgresql(resources: Resources, user_id: int, session_id: uuid.UUID) 
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return cache_value(*row) if row else "-INVALID_TOKEN"
-

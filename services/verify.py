@@ -105,7 +105,9 @@ def redis_differences(resources: Resources, board: str, progress: Progress) -> I
         ).scalar_one()
         for chunk in chunks(all_standings(connection, board), CHUNK):
             total += len(chunk)
-            suspects += [row.user_id for row, same in zip(chunk, _same(resources, keys, chunk), strict=True) if not same]
+            suspects += [
+                row.user_id for row, same in zip(chunk, _same(resources, keys, chunk), strict=True) if not same
+            ]
             progress("redis", total, players)
     for start in range(0, len(suspects), CHUNK):
         some = suspects[start : start + CHUNK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeVar
 
 from flask import g, request
@@ -55,8 +56,6 @@ def read_body_of(found: Credentials, model: type[Model]) -> Model:
     try:
         return read_body(model)
     except FairboardError:
-        try:
+        with suppress(AccountSuspended):  # The body comes before the account's status.
             sessions.authenticate(resources(), found.user_id, found.session_id)
-        except AccountSuspended:
-            pass  # The body comes before the account's status.
         raise

@@ -1,7 +1,7 @@
 """The doorbell: asks for tasks by name, in the background, so that no request waits for the broker.
 
-A task only says "there is work"; the work itself is in PostgreSQL. So a bell that is lost with this process loses nothing,
-and bells for the same task that pile up while the broker is away become one.
+A task only says "there is work"; the work itself is in PostgreSQL. So a bell that is lost with this process loses
+nothing, and bells for the same task that pile up while the broker is away become one.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _backlog(own: Resources) -> CollectorRegistry:
     try:
         broker: Redis = make_redis(own.settings.celery_url, deadline=own.redis_deadline)
         for name in QUEUES:
-            queue.labels(name).set(int(broker.llen(name)))  # type: ignore[arg-type]  # redis-py's union of sync and async
+            queue.labels(name).set(int(broker.llen(name)))
         broker.close()
     except AWAY as error:
         log.warning("metrics without queues: %s", error)

@@ -90,7 +90,7 @@ def build_document(app: Flask) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for path, method, operation, description in operations(app):
         name = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
-        paths.setdefault(name, {})[method.lower()] = _operation(app, name, operation, description)
+        paths.setdefault(name, {})[method.lower()] = _operation(name, operation, description)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -110,13 +110,13 @@ def build_document(app: Flask) -> dict[str, Any]:
     }
 
 
-def _operation(app: Flask, path: str, operation: Operation, description: str) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, description: str) -> dict[str, Any]:
     result: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{operation.summary}").strip("_").lower(),
         "summary": operation.summary,
         "description": " ".join(description.split()),
         "responses": {**_answers(operation), **_problems(operation.all_errors)},
-        "security": _security(app, path, operation),
+        "security": _security(operation),
     }
     parameters = [{"name": p.name, "in": "query", "schema": p.schema} for p in operation.parameters]
     for name in re.findall(r"{(\w+)}", path):
@@ -131,7 +131,7 @@ def _operation(app: Flask, path: str, operation: Operation, description: str) ->
     return result
 
 
-def _security(app: Flask, path: str, operation: Operation) -> list[dict[str, list[str]]]:
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
     if operation.refresh:
         return [{"refreshToken": []}]
     return [] if operation.open_to_all else [{"accessToken": []}]
@@ -158,7 +158,14 @@ def _problem(status: int, codes: Sequence[str]) -> dict[str, Any]:
     reference = {"$ref": REF.format(model="Problem")}
     schema = {"allOf": [reference, {"properties": {"code": {"enum": list(codes)}, "status": {"const": status}}}]}
     examples = {
-        code: {"value": {"title": ALL_ERRORS[code].title, "status": status, "code": code, "detail": ALL_ERRORS[code].detail}}
+        code: {
+            "value": {
+                "title": ALL_ERRORS[code].title,
+                "status": status,
+                "code": code,
+                "detail": ALL_ERRORS[code].detail,
+            }
+        }
         for code in codes
     }
     result: dict[str, Any] = {
@@ -176,7 +183,7 @@ def _json(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _schemas(app: Flask) -> dict[str, Any]:
-    models = {Problem}
+    models: set[type[BaseModel]] = {Problem}
     for _, _, operation, _ in operations(app):
         models |= {model for model in (operation.body, operation.answer, *operation.also.values()) if model}
     ordered = sorted(models, key=lambda model: model.__name__)

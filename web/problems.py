@@ -68,5 +68,5 @@ def _from_outage(error: Exception) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.exception("unexpected %s", type(error).__name__)
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
     return problem(errors.InternalError())

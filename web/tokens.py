@@ -1,4 +1,4 @@
-"""Access and refresh tokens: made and verified by flask-jwt-extended, with one key per `kid` so that keys can rotate."""
+"""Access and refresh tokens: made and verified by flask-jwt-extended, one key per `kid` so that keys can rotate."""
 
 from __future__ import annotations
 

@@ -10,7 +10,11 @@ from celery.signals import setup_logging
 from config.logging import configure_logging
 from config.settings import get_settings
 
-app = Celery("fairboard", config_source="celeryconfig", include=["workers.leaderboard", "workers.anticheat", "workers.maintenance"])
+app = Celery(
+    "fairboard",
+    config_source="celeryconfig",
+    include=["workers.leaderboard", "workers.anticheat", "workers.maintenance"],
+)
 
 
 @setup_logging.connect

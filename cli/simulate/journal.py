@@ -34,6 +34,12 @@ class Journal:
         with self._lock:
             self._write(line)
 
+    def entered(self, name: str, *, new: bool) -> None:
+        """A player has logged in."""
+        with self._lock:
+            if not self._quiet:
+                self._write(f"+ {name} is {'new here' if new else 'back'}")
+
     def completed(self, name: str, action: str, completion: Completion) -> None:
         """A completion counted."""
         with self._lock:

@@ -99,6 +99,7 @@ class Player:
 
     def enter(self) -> None:
         """Register where needed, and log in."""
+        new = not self.seat.registered
         while True:
             try:
                 if not self.seat.registered:
@@ -109,6 +110,7 @@ class Player:
             except FairboardError as error:
                 self.mend_account(error)
             else:
+                self.world.journal.entered(self.name, new=new)
                 return
 
     def at_the_door(self, call: Callable[[str, str], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 REGULARITY_EVENTS = 30
@@ -15,7 +16,7 @@ PAUSE_SECONDS = 900.0
 VELOCITY_SECONDS = 10_800
 HOURLY_CAP = 100
 CAP_SHARE = 0.98
-"""Three hours at the limit on completions without letting up: the longest run of real people was 2.86 hours, and far slower."""
+"""Three hours at the limit without letting up: the longest run of real people was 2.86 hours, and far slower."""
 
 
 class Event(NamedTuple):
@@ -40,7 +41,7 @@ class Finding:
 def regularity(events: Sequence[Event]) -> Finding | None:
     """Whether the gaps between the last completions are as even as a clock's. Events in the order of time."""
     recent = events[-(REGULARITY_EVENTS + 1) :]
-    gaps = [later.submitted_at - earlier.submitted_at for earlier, later in zip(recent, recent[1:], strict=False)]
+    gaps = [later.submitted_at - earlier.submitted_at for earlier, later in pairwise(recent)]
     gaps = [gap for gap in gaps if gap <= PAUSE_SECONDS]
     if len(gaps) < REGULARITY_EVENTS:
         return None
@@ -53,7 +54,8 @@ def regularity(events: Sequence[Event]) -> Finding | None:
         round(variation, 4),
         MIN_VARIATION,
         tuple(event.entry_id for event in recent),
-        f"{len(gaps)} gaps of {mean:.1f} s between completions vary by only {variation:.1%}; people vary by 5 % at least.",
+        f"{len(gaps)} gaps of {mean:.1f} s between completions vary by only {variation:.1%}; "
+        "people vary by 5 % at least.",
     )
 
 
@@ -71,7 +73,8 @@ def velocity(events: Sequence[Event]) -> Finding | None:
         round(share, 4),
         CAP_SHARE,
         tuple(event.entry_id for event in recent),
-        f"{len(recent)} completions within three hours: {share:.0%} of what the limits let through, without letting up.",
+        f"{len(recent)} completions within three hours: {share:.0%} of what the limits let through, "
+        "without letting up.",
     )
 
 

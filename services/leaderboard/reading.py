@@ -77,11 +77,10 @@ def _published(resources: Resources, board: str) -> _Published:
     keys = BoardKeys(board)
     with translate_outage():
         pipeline = resources.redis.pipeline(transaction=False)
-        pipeline.get(keys.generation).hmget(keys.published, ["version", "entries", "updatedAt"])
+        pipeline.get(keys.generation)
+        pipeline.hmget(keys.published, ["version", "entries", "updatedAt"])
         generation, (version, entries, updated_at) = pipeline.execute()
-    return _Published(
-        generation or b"", int(version or 0), (entries or b"").decode(), (updated_at or b"").decode()
-    )
+    return _Published(generation or b"", int(version or 0), (entries or b"").decode(), (updated_at or b"").decode())
 
 
 def _from_postgresql(resources: Resources, board: str, limit: int, published: _Published | None) -> BoardAnswer:

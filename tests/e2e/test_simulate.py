@@ -61,11 +61,8 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
 
 
 def names_seen(process: subprocess.Popen[str], players: int) -> set[str]:
-    """The names of the players once each of them has completed something."""
-    names: set[str] = set()
-    while len(names) < players:
-        names.add(read_until(process, r" -> ").split()[0])
-    return names
+    """The names of the players once each of them has come through the door."""
+    return {read_until(process, r"^\+ ").split()[1] for _ in range(players)}
 
 
 @contextmanager

@@ -18,29 +18,32 @@ blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 
 @blueprint.post("/auth/register")
 @describe(
-    "Create an account", body=CredentialsBody, answer=RegisterAnswer, status=201, open_to_all=True,
+    "Create an account",
+    body=CredentialsBody,
+    answer=RegisterAnswer,
+    status=201,
+    open_to_all=True,
     errors=("VALIDATION_ERROR", "USERNAME_TAKEN", "RATE_LIMIT_EXCEEDED"),
 )
 def register() -> Response:
     """Usernames have 3 to 32 characters and are unique without regard to case; passwords have 8 or more."""
     body = read_body(CredentialsBody)
-    account = accounts.register(
-        resources(), username=body.username, password=body.password, address=client_address()
-    )
+    account = accounts.register(resources(), username=body.username, password=body.password, address=client_address())
     return answer(RegisterAnswer(userId=account.user_id, username=account.username), 201)
 
 
 @blueprint.post("/auth/login")
 @describe(
-    "Log in", body=CredentialsBody, answer=LoginAnswer, open_to_all=True,
+    "Log in",
+    body=CredentialsBody,
+    answer=LoginAnswer,
+    open_to_all=True,
     errors=("VALIDATION_ERROR", "INVALID_CREDENTIALS", "ACCOUNT_SUSPENDED", "RATE_LIMIT_EXCEEDED"),
 )
 def login() -> Response:
     """Begin a session. The access token is short-lived; the refresh token works once."""
     body = read_body(CredentialsBody)
-    session = accounts.log_in(
-        resources(), username=body.username, password=body.password, address=client_address()
-    )
+    session = accounts.log_in(resources(), username=body.username, password=body.password, address=client_address())
     player = session.player
     access, refresh = tokens.make_tokens(player.user_id, player.session_id, session.refresh_id)
     return answer(
@@ -57,7 +60,10 @@ def login() -> Response:
 
 @blueprint.post("/auth/refresh")
 @describe(
-    "Renew the tokens", answer=RefreshAnswer, open_to_all=True, refresh=True,
+    "Renew the tokens",
+    answer=RefreshAnswer,
+    open_to_all=True,
+    refresh=True,
     errors=("UNAUTHORIZED", "INVALID_TOKEN", "TOKEN_EXPIRED", "ACCOUNT_SUSPENDED"),
 )
 def renew() -> Response:

@@ -37,9 +37,15 @@ def actions() -> Response:
 
 @blueprint.post("/actions/request")
 @describe(
-    "Ask for an action token", body=RequestActionBody, answer=ActionTokenAnswer,
+    "Ask for an action token",
+    body=RequestActionBody,
+    answer=ActionTokenAnswer,
     errors=(
-        "VALIDATION_ERROR", "ACTION_NOT_FOUND", "ACTION_KIND_MISMATCH", "ACCOUNT_SUSPENDED", "RATE_LIMIT_EXCEEDED",
+        "VALIDATION_ERROR",
+        "ACTION_NOT_FOUND",
+        "ACTION_KIND_MISMATCH",
+        "ACCOUNT_SUSPENDED",
+        "RATE_LIMIT_EXCEEDED",
     ),
 )
 def request_action() -> Response:
@@ -54,10 +60,17 @@ def request_action() -> Response:
 
 @blueprint.post("/actions/complete")
 @describe(
-    "Complete a timed action", body=CompleteTimedBody, answer=CompletionAnswer,
+    "Complete a timed action",
+    body=CompleteTimedBody,
+    answer=CompletionAnswer,
     errors=(
-        "VALIDATION_ERROR", "ACTION_TOKEN_INVALID", "ACTION_TOKEN_EXPIRED", "TOKEN_ALREADY_USED", "SUSPICIOUS_ACTIVITY",
-        "ACCOUNT_SUSPENDED", "RATE_LIMIT_EXCEEDED",
+        "VALIDATION_ERROR",
+        "ACTION_TOKEN_INVALID",
+        "ACTION_TOKEN_EXPIRED",
+        "TOKEN_ALREADY_USED",
+        "SUSPICIOUS_ACTIVITY",
+        "ACCOUNT_SUSPENDED",
+        "RATE_LIMIT_EXCEEDED",
     ),
 )
 def complete_timed() -> Response:
@@ -81,10 +94,17 @@ def complete_timed() -> Response:
 
 @blueprint.post("/action/complete")
 @describe(
-    "Complete a once action", body=CompleteOnceBody, answer=CompletionAnswer,
+    "Complete a once action",
+    body=CompleteOnceBody,
+    answer=CompletionAnswer,
     errors=(
-        "VALIDATION_ERROR", "ACTION_NOT_FOUND", "ACTION_KIND_MISMATCH", "ACTION_DATA_INVALID",
-        "ACTION_ALREADY_COMPLETED", "ACCOUNT_SUSPENDED", "RATE_LIMIT_EXCEEDED",
+        "VALIDATION_ERROR",
+        "ACTION_NOT_FOUND",
+        "ACTION_KIND_MISMATCH",
+        "ACTION_DATA_INVALID",
+        "ACTION_ALREADY_COMPLETED",
+        "ACCOUNT_SUSPENDED",
+        "RATE_LIMIT_EXCEEDED",
     ),
 )
 def complete_once() -> Response:
@@ -92,9 +112,7 @@ def complete_once() -> Response:
     found = credentials()
     body = read_body_of(found, CompleteOnceBody)
     admission = rate_limits.admit(resources(), found.user_id, found.session_id, "complete")
-    completion = scoring.complete_once(
-        resources(), admission.player, action_type=body.actionId, data=body.data
-    )
+    completion = scoring.complete_once(resources(), admission.player, action_type=body.actionId, data=body.data)
     _ring_analysis(admission)
     return _completed(completion, "once")
 
@@ -103,9 +121,7 @@ def _completed(completion: Completion, kind: str) -> Response:
     COMPLETIONS.labels(kind).inc()
     if completion.ring:
         doorbell().ring(RECOMPUTE)
-    return quick_answer(
-        {"newScore": completion.new_score, "scoreIncr": completion.score_incr, "rank": completion.rank}
-    )
+    return quick_answer({"newScore": completion.new_score, "scoreIncr": completion.score_incr, "rank": completion.rank})
 
 
 def _ring_analysis(admission: Admission) -> None:

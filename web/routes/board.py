@@ -21,7 +21,9 @@ MAX_LIMIT = 100
 
 @blueprint.get("/leaderboard")
 @describe(
-    "The board", answer=LeaderboardAnswer, errors=("VALIDATION_ERROR",),
+    "The board",
+    answer=LeaderboardAnswer,
+    errors=("VALIDATION_ERROR",),
     parameters=(Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": TOP}),),
 )
 def leaderboard() -> Response:

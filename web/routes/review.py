@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from services import review
@@ -29,7 +31,10 @@ MAX_ID = 2**62
 
 @blueprint.get("/cases")
 @describe(
-    "Review cases", answer=CasesAnswer, errors=("VALIDATION_ERROR", "FORBIDDEN"), role="analyst",
+    "Review cases",
+    answer=CasesAnswer,
+    errors=("VALIDATION_ERROR", "FORBIDDEN"),
+    role="analyst",
     parameters=(
         Parameter("status", {"type": "string", "enum": list(STATUSES), "default": "open"}),
         Parameter("cursor", {"type": "string", "pattern": "^[0-9]{1,18}$"}),
@@ -73,8 +78,11 @@ def case(case_id: int) -> Response:
 
 @blueprint.post("/cases/<int:case_id>/decision")
 @describe(
-    "Decide a case", body=DecisionBody, answer=DecisionAnswer,
-    errors=("VALIDATION_ERROR", "FORBIDDEN", "NOT_FOUND"), role="analyst",
+    "Decide a case",
+    body=DecisionBody,
+    answer=DecisionAnswer,
+    errors=("VALIDATION_ERROR", "FORBIDDEN", "NOT_FOUND"),
+    role="analyst",
 )
 def decide(case_id: int) -> Response:
     """Confirm suspends the player and reverses the entries that the evidence names; clear gives both back.
@@ -88,12 +96,10 @@ def decide(case_id: int) -> Response:
     decided = review.decide(resources(), player, min(case_id, MAX_ID), body.decision, body.note)
     if decided.boards:
         doorbell().ring(RECOMPUTE)
-    return answer(
-        DecisionAnswer(id=decided.case_id, status=decided.status, reversedEntries=decided.reversed_entries)
-    )
+    return answer(DecisionAnswer(id=decided.case_id, status=decided.status, reversedEntries=decided.reversed_entries))
 
 
-def _fields(case: Case) -> dict[str, object]:
+def _fields(case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "userId": case.user_id,

@@ -50,7 +50,7 @@ def hub() -> Hub:
     return cast(Hub, current_app.extensions[HUB])
 
 
-@sock.route(PATH)
+@sock.route(PATH)  # type: ignore[untyped-decorator]  # flask-sock has no types
 def live(socket: Server) -> None:
     """One client from its handshake to its end."""
     socket.sock = WholeFrames(socket.sock)

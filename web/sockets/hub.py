@@ -191,7 +191,7 @@ class Hub:
             pause.wait(RECONNECT_SECONDS)
 
     def _hear(self) -> None:
-        pubsub = self._resources.redis.pubsub()
+        pubsub: PubSub = self._resources.redis.pubsub()  # type: ignore[no-untyped-call]  # redis-py has no types here
         try:
             pubsub.subscribe(BoardKeys(self._board).updates)
             while True:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from services import sessions
 from services.errors import FairboardError, InvalidRequest, Unauthorized
 from services.leaderboard.board import compact_json, rfc3339
@@ -22,7 +24,7 @@ class Message(Body):
     """A frame from a client."""
 
     event: str
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
 
 
 class Authenticate(Body):

@@ -1,7 +1,7 @@
 """A WebSocket with one writer, whole frames and a deadline.
 
-simple-websocket hands a frame to `send` and ignores how much of it was taken, from two threads; a slow reader then sees a
-torn stream. Its reading thread also dies silently on malformed frames. Both are mended here without touching the library.
+simple-websocket hands a frame to `send` and ignores how much of it was taken, from two threads; a slow reader then sees
+a torn stream. Its reading thread also dies silently on malformed frames. Both are mended here, outside the library.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """Read until the end; a frame against RFC 6455 ends with 1002, a text that is not UTF-8 with 1007."""
-        reason = PROTOCOL_ERROR
         try:
             super().run()
-            return
         except UnicodeDecodeError:
-            reason = INVALID_DATA
+            self._give_up(INVALID_DATA)
         except ProtocolError:
-            pass
+            self._give_up(PROTOCOL_ERROR)
+
+    def _give_up(self, reason: int) -> None:
         with suppress(ConnectionClosed, ProtocolError, OSError):
             self._socket.close(reason)
         self._socket.connected = False

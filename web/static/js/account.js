@@ -4,7 +4,7 @@ import { createAccount, login, logout } from "./api.js";
 import * as session from "./session.js";
 import { countDown, explain, number } from "./words.js";
 
-const ANIMALS = "otter heron lynx badger falcon marten beaver stoat raven ibex seal finch hare newt puffin wren".split(" ");
+const ANIMALS = "otter heron lynx badger falcon marten beaver stoat raven ibex seal finch hare newt wren".split(" ");
 const STATUS = {
   flagged: "Your account is under review. You can keep playing.",
   suspended: "Your account is suspended. It cannot earn points.",

@@ -4,6 +4,7 @@ const PING_EVERY = 25_000;
 const SILENCE = 40_000;
 const PATIENCE = 15_000; // For the answer to a ping, and for the first board.
 const LONGEST_WAIT = 30_000;
+const FIRST_WAIT = { 4401: 250, 1012: 4_000 }; // An ended token is one player's; a restart is everybody's at once.
 const OFFLINE_AFTER = 3; // Attempts that failed in a row before the badge gives up hope.
 
 const url = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
@@ -19,7 +20,7 @@ export class Live {
   #version = -1;
   #times = { opened: 0, heard: 0, pinged: 0 };
 
-  /** `token(rejected)` gives an access token; `onBoard(board)` gets each newer board; `onState(state, reason)` the rest. */
+  /** `token(rejected)` gives an access token; `onBoard(board)` gets each newer board; `onState(state, reason)` tells. */
   constructor({ token, onBoard, onState }) {
     Object.assign(this, { token, onBoard, onState });
     addEventListener("online", () => this.hurry());
@@ -139,11 +140,11 @@ export class Live {
       return;
     }
     if (code === 4401) this.#rejected = token;
-    this.#again(code === 1012 ? 4_000 : 1_000);
+    this.#again(FIRST_WAIT[code]);
   }
 
-  #again(shortest = 1_000) {
-    const ceiling = Math.min(LONGEST_WAIT, shortest * 2 ** this.#failures);
+  #again(firstWait = 1_000) {
+    const ceiling = Math.min(LONGEST_WAIT, firstWait * 2 ** this.#failures);
     this.#failures += 1;
     const hopeless = this.#failures > OFFLINE_AFTER || navigator.onLine === false;
     this.onState(hopeless ? "offline" : "reconnecting");

@@ -153,7 +153,7 @@ function showState(state, reason) {
   badge.title = reason ?? "";
   if (state === "refused") account.say(reason || "The server refuses the live board to this account.");
   if (state === "live") announce("The board is live.");
-  else if (state === "offline" || (state === "reconnecting" && wasLive)) announce("The board is not live at the moment.");
+  else if (state === "offline" || (state === "reconnecting" && wasLive)) announce("The board is not live just now.");
 }
 
 // Screen readers hear the latest news after a pause, not each step on the way there.

@@ -4,8 +4,8 @@
 export function canonicalJson(value) {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const pairs = Object.keys(value).sort(byCodePoint).map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`);
-  return `{${pairs.join(",")}}`;
+  const keys = Object.keys(value).sort(byCodePoint);
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`).join(",")}}`;
 }
 
 function byCodePoint(left, right) {
@@ -18,7 +18,8 @@ function byCodePoint(left, right) {
 /** Lower-case hex of HMAC-SHA256(action token, "<milliseconds>." + canonical JSON of data). */
 export async function checksum(actionToken, milliseconds, data = {}) {
   const bytes = (text) => new TextEncoder().encode(text);
-  const key = await crypto.subtle.importKey("raw", bytes(actionToken), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytes(actionToken), hmac, false, ["sign"]);
   const signed = await crypto.subtle.sign("HMAC", key, bytes(`${milliseconds}.${canonicalJson(data)}`));
   return Array.from(new Uint8Array(signed), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

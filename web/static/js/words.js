@@ -21,7 +21,7 @@ const REFUSALS = {
   ACTION_TOKEN_INVALID: "The server does not know this round, so it does not count. Start a new one.",
   ACTION_TOKEN_EXPIRED: "This round came in too late: it has to reach the server within five minutes. Start a new one.",
   TOKEN_ALREADY_USED: "This round has been counted already.",
-  SUSPICIOUS_ACTIVITY: "The server does not believe that time, so the round does not count. Your account was noted for a review.",
+  SUSPICIOUS_ACTIVITY: "The server does not believe that time. The round does not count, and was noted for a review.",
   RATE_LIMIT_EXCEEDED: "That was a lot in a short time.",
   PAYLOAD_TOO_LARGE: "That was too long for the server.",
   UNSUPPORTED_MEDIA_TYPE: "The server did not understand this page. Reload it.",
