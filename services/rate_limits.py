@@ -6,7 +6,6 @@ import math
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from services import sessions
 from services.errors import RateLimitExceeded, ServiceUnavailable
@@ -19,36 +18,23 @@ Window = tuple[int, int]
 PLAYER_LIMITS: tuple[Window, ...] = ((10, 60), (100, 3_600), (500, 86_400))
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Who was let in, and whether the analysis of their play is due."""
-
-    player: Player
-    analyse: bool
-
-
-def admit(resources: Resources, user_id: int, session_id: uuid.UUID, call: str) -> Admission:
+def admit(resources: Resources, user_id: int, session_id: uuid.UUID, call: str) -> Player:
     """Check the session and count one call of a kind (`request` or `complete`) against the player's limits.
 
     One round trip to Redis. Raises InvalidToken, AccountSuspended, RateLimitExceeded, or ServiceUnavailable: without
     Redis nobody is let in, because a limit that fails open is none.
     """
-    keys = (
-        f"ratelimit:{{{user_id}}}:{call}",
-        sessions.session_key(user_id, session_id),
-        f"anticheat:{{{user_id}}}:doorbell",
-    )
-    arguments = _arguments(PLAYER_LIMITS, resources.settings.analysis_window * 1000)
+    keys = (f"ratelimit:{{{user_id}}}:{call}", sessions.session_key(user_id, session_id))
     try:
-        cached, wait_ms, ring = resources.admit_script(keys if call == "complete" else keys[:2], arguments)
+        cached, wait_ms = resources.admit_script(keys, _PLAYER_ARGUMENTS)
         if not cached:
             sessions.load(resources, user_id, session_id)
-            cached, wait_ms, ring = resources.admit_script(keys if call == "complete" else keys[:2], arguments)
+            cached, wait_ms = resources.admit_script(keys, _PLAYER_ARGUMENTS)
     except RedisUnavailableError as error:
         raise ServiceUnavailable from error
     player = sessions.parse(cached, user_id, session_id)
     _refuse(wait_ms)
-    return Admission(player, bool(ring))
+    return player
 
 
 def count(resources: Resources, key: str, limits: Sequence[Window]) -> None:
@@ -56,7 +42,7 @@ def count(resources: Resources, key: str, limits: Sequence[Window]) -> None:
     if not limits or not limits[0][0]:
         return
     try:
-        _, wait_ms, _ = resources.admit_script((f"ratelimit:{{{key}}}",), _arguments(limits, 0))
+        _, wait_ms = resources.admit_script((f"ratelimit:{{{key}}}",), _arguments(limits))
     except RedisUnavailableError as error:
         raise ServiceUnavailable from error
     _refuse(wait_ms)
@@ -68,8 +54,8 @@ def forgive(resources: Resources, key: str) -> None:
         resources.redis.rpop(f"ratelimit:{{{key}}}")
 
 
-def _arguments(limits: Sequence[Window], doorbell_ms: int) -> list[str | int | bytes]:
-    arguments: list[str | int | bytes] = [max(limit for limit, _ in limits), doorbell_ms]
+def _arguments(limits: Sequence[Window]) -> list[str | int | bytes]:
+    arguments: list[str | int | bytes] = [max(limit for limit, _ in limits)]
     for limit, seconds in limits:
         arguments += (limit, seconds * 1000)
     return arguments
@@ -79,3 +65,6 @@ def _refuse(wait_ms: int) -> None:
     if wait_ms:
         seconds = math.ceil(wait_ms / 1000)
         raise RateLimitExceeded(f"Too many requests; try again in {seconds} s.", retry_after=seconds)
+
+
+_PLAYER_ARGUMENTS = _arguments(PLAYER_LIMITS)

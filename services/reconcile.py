@@ -5,15 +5,16 @@ and the purge of what nobody needs any more. All of it is harmless when it runs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import TextClause, text
 
 from models.database import autocommit, transaction
 from services.leaderboard.board import place
 from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
+from services.redis_client import translate_outage
 from services.resources import Resources
 
 DRAIN_BATCH = 500
@@ -38,6 +39,14 @@ _PURGE_SESSIONS = text("""
 
 
 @dataclass(frozen=True)
+class Drained:
+    """How many rows were drained, and whose."""
+
+    rows: int
+    players: set[int]
+
+
+@dataclass(frozen=True)
 class Purged:
     """Rows removed."""
 
@@ -45,23 +54,34 @@ class Purged:
     sessions: int
 
 
-def drain_outbox(resources: Resources) -> tuple[int, set[str]]:
-    """Place everyone who is in the outbox. Returns the rows drained and the boards whose top 10 moved.
+def drain_outbox(resources: Resources) -> Drained:
+    """Place everyone who is in the outbox.
 
     The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by
     "there is one", never by a cursor on ids, because ids commit out of order.
     """
-    drained, moved = 0, set()
+    drained, players = 0, set()
     while True:
         with transaction(resources.engine) as connection:
             rows = connection.execute(_TAKE, {"batch": DRAIN_BATCH}).all()
             for board in {board for board, _ in rows}:
                 users = sorted({user_id for name, user_id in rows if name == board})
-                if _place_all(resources, connection, board, users):
-                    moved.add(board)
+                place(resources, board, of_players(connection, board, users))
         drained += len(rows)
+        players |= {user_id for _, user_id in rows}
         if len(rows) < DRAIN_BATCH:
-            return drained, moved
+            return Drained(drained, players)
+
+
+def due_for_analysis(resources: Resources, players: Iterable[int]) -> list[int]:
+    """Those of the players whose doorbell was silent; it is rung now, and stays so for the analysis window."""
+    ordered = sorted(players)
+    window = resources.settings.analysis_window
+    with translate_outage():
+        pipeline = resources.redis.pipeline(transaction=False)
+        for user_id in ordered:
+            pipeline.set(f"anticheat:{{{user_id}}}:doorbell", "1", nx=True, ex=window)
+        return [user_id for user_id, rung in zip(ordered, pipeline.execute(), strict=True) if rung]
 
 
 def sweep(resources: Resources, board: str) -> int | None:
@@ -85,11 +105,6 @@ def outbox_backlog(resources: Resources) -> tuple[int, float]:
     with autocommit(resources.engine) as connection:
         rows, age = connection.execute(query).one()
     return int(rows), float(age)
-
-
-def _place_all(resources: Resources, connection: Connection, board: str, user_ids: Sequence[int]) -> bool:
-    standings = of_players(connection, board, user_ids)
-    return bool(standings) and place(resources, board, standings).moved
 
 
 def _purge(resources: Resources, statement: TextClause) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from config.catalogue import OnceAction, TimedAction, get_catalogue
 from config.settings import Settings
 from models.database import make_engine
-from services.redis_client import load_script, make_redis
+from services.redis_client import QuickConnection, load_script, make_redis
 
 Script = Callable[[Sequence[str], Sequence[str | int | bytes]], Any]
 
@@ -43,6 +43,11 @@ class Resources:
         return make_redis(self.settings.redis_url, deadline=self.redis_deadline)
 
     @cached_property
+    def quick(self) -> QuickConnection:
+        """The same Redis for the hottest paths."""
+        return QuickConnection(self.redis)
+
+    @cached_property
     def fernet(self) -> MultiFernet:
         """Opens and seals action tokens; the first key seals."""
         return MultiFernet([Fernet(key) for key in self.settings.token_keys])
@@ -50,32 +55,32 @@ class Resources:
     @cached_property
     def admit_script(self) -> Script:
         """Session and limits: lua/admit.lua."""
-        return load_script(self.redis, "admit")
+        return load_script(self.quick, "admit")
 
     @cached_property
     def place_script(self) -> Script:
         """A player's place: lua/place.lua."""
-        return load_script(self.redis, "place")
+        return load_script(self.quick, "place")
 
     @cached_property
     def publish_script(self) -> Script:
         """The next frame: lua/publish.lua."""
-        return load_script(self.redis, "publish")
+        return load_script(self.quick, "publish")
 
     @cached_property
     def fill_cache_script(self) -> Script:
         """The cached board: lua/fill_cache.lua."""
-        return load_script(self.redis, "fill_cache")
+        return load_script(self.quick, "fill_cache")
 
     @cached_property
     def load_script(self) -> Script:
         """A rebuild's rows: lua/load.lua."""
-        return load_script(self.redis, "load")
+        return load_script(self.quick, "load")
 
     @cached_property
     def finish_rebuild_script(self) -> Script:
         """A rebuild's end: lua/finish_rebuild.lua."""
-        return load_script(self.redis, "finish_rebuild")
+        return load_script(self.quick, "finish_rebuild")
 
 
 def for_requests(settings: Settings) -> Resources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TypeVar
 
-from flask import g, request
+from flask import request
 from pydantic import BaseModel
 
 from services import sessions
@@ -29,9 +29,7 @@ def bearer() -> str:
 
 def credentials() -> Credentials:
     """The access token of this request, whose session is not looked up yet. Raises the errors of tokens."""
-    found = read_access_token(bearer())
-    g.user_id = found.user_id
-    return found
+    return read_access_token(bearer())
 
 
 def current_player() -> Player:

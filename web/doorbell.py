@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -26,16 +26,9 @@ class Bell(NamedTuple):
 
     task: str
     queue: str
-    args: tuple[int, ...] = ()
-    countdown: int = 0
 
 
 RECOMPUTE = Bell("leaderboard.recompute", "leaderboard")
-
-
-def analyse_player(user_id: int, countdown: int) -> Bell:
-    """Ask for the analysis of one player, `countdown` seconds from now."""
-    return Bell("anticheat.analyse_player", "anticheat", (user_id,), countdown)
 
 
 class Doorbell:
@@ -87,13 +80,10 @@ class Doorbell:
         return True
 
     def _send(self, bell: Bell, correlation: str) -> None:
-        options: dict[str, Any] = {"countdown": bell.countdown} if bell.countdown else {}
         self._celery.send_task(
             bell.task,
-            args=bell.args,
             queue=bell.queue,
             headers={"correlation": correlation},
             retry=False,
             ignore_result=True,
-            **options,
         )

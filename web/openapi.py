@@ -68,14 +68,15 @@ def describe(summary: str, **details: Any) -> Callable[[View], View]:
     return attach
 
 
-def operations(app: Flask) -> list[tuple[str, str, Operation, str]]:
-    """Every described route: path, method, operation and description."""
+def operations(app: Flask) -> list[tuple[str, str, Operation, str, str]]:
+    """Every described route: path, method, operation, tag and description."""
     found = []
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         if (operation := getattr(view, "operation", None)) is not None:
             methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-            found += [(rule.rule, method, operation, view.__doc__ or "") for method in methods]
+            tag = rule.endpoint.partition(".")[0]
+            found += [(rule.rule, method, operation, tag, view.__doc__ or "") for method in methods]
     return sorted(found, key=lambda item: item[:2])
 
 
@@ -88,9 +89,9 @@ def document() -> Response:
 def build_document(app: Flask) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an app."""
     paths: dict[str, Any] = {}
-    for path, method, operation, description in operations(app):
+    for path, method, operation, tag, description in operations(app):
         name = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
-        paths.setdefault(name, {})[method.lower()] = _operation(name, operation, description)
+        paths.setdefault(name, {})[method.lower()] = {"tags": [tag], **_operation(name, operation, description)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -100,6 +101,10 @@ def build_document(app: Flask) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
+        "x-problems": [
+            {"code": code, "status": error.status, "title": error.title, "detail": error.detail}
+            for code, error in ALL_ERRORS.items()
+        ],
         "components": {
             "schemas": _schemas(app),
             "securitySchemes": {
@@ -184,7 +189,7 @@ def _json(model: type[BaseModel]) -> dict[str, Any]:
 
 def _schemas(app: Flask) -> dict[str, Any]:
     models: set[type[BaseModel]] = {Problem}
-    for _, _, operation, _ in operations(app):
+    for _, _, operation, _, _ in operations(app):
         models |= {model for model in (operation.body, operation.answer, *operation.also.values()) if model}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schema = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 
-from flask import Flask, Response, g
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from models.database import DatabaseUnavailableError
 from services import errors
 from services.errors import FairboardError
 from services.redis_client import RedisUnavailableError
+from web.metrics import PROBLEM
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _BY_STATUS: dict[int, type[FairboardError]] = {
 
 def problem(error: FairboardError) -> Response:
     """The answer to a request that failed."""
-    g.problem_code = error.code
+    request.environ[PROBLEM] = error.code
     body: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
         "title": error.title,

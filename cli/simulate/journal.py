@@ -10,7 +10,7 @@ import click
 
 from fairboard_client import Completion
 
-NAME_WIDTH = 14
+NAME_WIDTH = 16
 SHOWN = 10
 
 

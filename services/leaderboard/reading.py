@@ -11,7 +11,7 @@ from services.errors import ServiceUnavailable
 from services.leaderboard import standings
 from services.leaderboard.board import CACHE_SECONDS, TOP, Standing, compact_json, rfc3339
 from services.leaderboard.keys import BoardKeys
-from services.redis_client import RedisUnavailableError, translate_outage
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 
 FILL_MS = 500
@@ -53,11 +53,10 @@ def read_board(resources: Resources, board: str, limit: int = TOP) -> BoardAnswe
 def _read_top10(resources: Resources, board: str) -> BoardAnswer:
     keys = BoardKeys(board)
     deadline = time.monotonic() + FILL_MS / 1000
-    with translate_outage():
-        while (cached := resources.redis.get(keys.top10)) is None and time.monotonic() < deadline:
-            if resources.redis.set(keys.cache_lock, "1", nx=True, px=FILL_MS):
-                return _fill_cache(resources, keys)
-            time.sleep(POLL_SECONDS)
+    while (cached := resources.quick.call(("GET", keys.top10))[0]) is None and time.monotonic() < deadline:
+        if resources.quick.call(("SET", keys.cache_lock, "1", "NX", "PX", FILL_MS))[0]:
+            return _fill_cache(resources, keys)
+        time.sleep(POLL_SECONDS)
     if isinstance(cached, bytes):
         return BoardAnswer(cached, cached=True)
     return _from_postgresql(resources, board, TOP, _published(resources, board))
@@ -68,18 +67,16 @@ def _fill_cache(resources: Resources, keys: BoardKeys) -> BoardAnswer:
     published = _published(resources, keys.board)
     answer = _from_postgresql(resources, keys.board, TOP, published)
     resources.fill_cache_script((keys.generation, keys.top10), (published.generation, answer.body, CACHE_SECONDS))
-    resources.redis.delete(keys.cache_lock)
+    resources.quick.call(("DEL", keys.cache_lock))
     return answer
 
 
 def _published(resources: Resources, board: str) -> _Published:
     """What was last published. Read before PostgreSQL, so that a version never labels an older board than its own."""
     keys = BoardKeys(board)
-    with translate_outage():
-        pipeline = resources.redis.pipeline(transaction=False)
-        pipeline.get(keys.generation)
-        pipeline.hmget(keys.published, ["version", "entries", "updatedAt"])
-        generation, (version, entries, updated_at) = pipeline.execute()
+    generation, (version, entries, updated_at) = resources.quick.call(
+        ("GET", keys.generation), ("HMGET", keys.published, "version", "entries", "updatedAt")
+    )
     return _Published(generation or b"", int(version or 0), (entries or b"").decode(), (updated_at or b"").decode())
 
 

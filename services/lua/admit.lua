@@ -2,34 +2,30 @@
 --
 -- KEYS[1]  list of the times of the last calls, in microseconds, oldest first
 -- KEYS[2]  optional: the session as cached by services/sessions.py
--- KEYS[3]  optional: a doorbell, rung once per ARGV[2] milliseconds
 -- ARGV[1]  how many calls to remember: the largest limit (0: there is no limit)
--- ARGV[2]  life of the doorbell in milliseconds
--- ARGV[3..] pairs of limit and window in milliseconds
--- Returns  {session or '', milliseconds to wait (0: let in), 1 if the doorbell is to be rung}
+-- ARGV[2..] pairs of limit and window in milliseconds
+-- Returns  {session or '', milliseconds to wait (0: let in)}
 --
 -- A window of `limit` calls is full when the limit-th newest call still lies in it, so looking at one element per window
 -- is exact. Times are Redis's own, so that web servers' clocks need not agree.
 local session = ''
 if KEYS[2] then
   session = redis.call('GET', KEYS[2]) or ''
-  if string.sub(session, 1, 1) ~= '+' then return {session, 0, 0} end
+  if string.sub(session, 1, 1) ~= '+' then return {session, 0} end
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local wait = 0
-for i = 3, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   local earliest = redis.call('LINDEX', KEYS[1], -ARGV[i])
   if earliest then
     wait = math.max(wait, earliest + ARGV[i + 1] * 1000 - now)
   end
 end
-if wait > 0 then return {session, math.ceil(wait / 1000), 0} end
+if wait > 0 then return {session, math.ceil(wait / 1000)} end
 if tonumber(ARGV[1]) > 0 then
   redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
   redis.call('LTRIM', KEYS[1], -ARGV[1], -1)
   redis.call('PEXPIRE', KEYS[1], ARGV[#ARGV])
 end
-local ring = 0
-if KEYS[3] and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2]) then ring = 1 end
-return {session, 0, ring}
+return {session, 0}

@@ -87,7 +87,7 @@ def test_the_whole_life_of_an_up(folder: Path) -> None:
 
     with Up(folder, "--players", "0") as second:
         second.wait_until_ready()
-        assert "simulate" not in second.text
+        assert "simulate    |" not in second.text
         again = second.log_in("demo", second.secrets["DEMO_PLAYER_PASSWORD"])
         assert again["userId"] == account["userId"]
         everybody = second.pids()
@@ -116,7 +116,7 @@ def _assert_every_part_comes_back(running: Up) -> None:
         "beat": ("workers beat",),
         "flower": ("workers flower",),
         "simulate": ("fairboard simulate",),
-        "redis": ("redis.conf",),
+        "redis": ("-server 127.0.0.1",),
         "postgres": ("bin/postgres", "-D"),
     }
     for name, command in words.items():

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fairboard_client import Backoff
 

@@ -90,7 +90,7 @@ def test_lines_are_calm(capsys: pytest.CaptureFixture[str]) -> None:
     journal.say("too late")
 
     assert capsys.readouterr().out.splitlines() == [
-        "tova           reaction +100 -> 4,200 (#3)",
+        "tova             reaction +100 -> 4,200 (#3)",
         "✗ replay-ray: TOKEN_ALREADY_USED (a spent token)",
         "the server is away (NO_ANSWER); the players wait",
         "the server is back",
@@ -107,6 +107,6 @@ def test_a_large_crowd_only_writes_what_the_board_shows(capsys: pytest.CaptureFi
 
 
 def test_wide_and_combining_characters_keep_the_columns() -> None:
-    assert len(pad("陈小龙")) == 11
-    assert len(pad("e\u0301va")) == 15
+    assert len(pad("陈小龙")) == 13
+    assert len(pad("e\u0301va")) == 17
     assert pad("a-name-that-is-too-long") == "a-name-that-is-too-long"

@@ -7,11 +7,10 @@ from flask import Blueprint, Response
 from config.catalogue import OnceAction, TimedAction
 from services import action_tokens, rate_limits, scoring
 from services.leaderboard.board import rfc3339
-from services.rate_limits import Admission
 from services.scoring import Completion
 from web.auth import credentials, current_player, read_body_of
 from web.context import answer, doorbell, quick_answer, resources
-from web.doorbell import RECOMPUTE, analyse_player
+from web.doorbell import RECOMPUTE
 from web.metrics import COMPLETIONS
 from web.openapi import describe
 from web.schemas import (
@@ -52,9 +51,9 @@ def request_action() -> Response:
     """Before a timed action begins. The token works once, for this player and action, for five minutes."""
     found = credentials()
     body = read_body_of(found, RequestActionBody)
-    admission = rate_limits.admit(resources(), found.user_id, found.session_id, "request")
+    player = rate_limits.admit(resources(), found.user_id, found.session_id, "request")
     action = action_tokens.timed_action(resources(), body.actionType)
-    issued = action_tokens.issue(resources(), admission.player.user_id, action)
+    issued = action_tokens.issue(resources(), player.user_id, action)
     return quick_answer({"actionToken": issued.token, "expiresAt": rfc3339(issued.expires_at)})
 
 
@@ -77,18 +76,15 @@ def complete_timed() -> Response:
     """Spend an action token. A rejected completion leaves the token unspent, unless it was suspicious."""
     found = credentials()
     body = read_body_of(found, CompleteTimedBody)
-    admission = rate_limits.admit(resources(), found.user_id, found.session_id, "complete")
-    try:
-        completion = scoring.complete_timed(
-            resources(),
-            admission.player,
-            action_token=body.actionToken,
-            completion_time=body.proof.completionTime,
-            checksum=body.proof.checksum,
-            data=body.data,
-        )
-    finally:
-        _ring_analysis(admission)
+    player = rate_limits.admit(resources(), found.user_id, found.session_id, "complete")
+    completion = scoring.complete_timed(
+        resources(),
+        player,
+        action_token=body.actionToken,
+        completion_time=body.proof.completionTime,
+        checksum=body.proof.checksum,
+        data=body.data,
+    )
     return _completed(completion, "timed")
 
 
@@ -111,9 +107,8 @@ def complete_once() -> Response:
     """Complete an action that counts once per player for ever; actionId is the action type."""
     found = credentials()
     body = read_body_of(found, CompleteOnceBody)
-    admission = rate_limits.admit(resources(), found.user_id, found.session_id, "complete")
-    completion = scoring.complete_once(resources(), admission.player, action_type=body.actionId, data=body.data)
-    _ring_analysis(admission)
+    player = rate_limits.admit(resources(), found.user_id, found.session_id, "complete")
+    completion = scoring.complete_once(resources(), player, action_type=body.actionId, data=body.data)
     return _completed(completion, "once")
 
 
@@ -122,12 +117,6 @@ def _completed(completion: Completion, kind: str) -> Response:
     if completion.ring:
         doorbell().ring(RECOMPUTE)
     return quick_answer({"newScore": completion.new_score, "scoreIncr": completion.score_incr, "rank": completion.rank})
-
-
-def _ring_analysis(admission: Admission) -> None:
-    """At the end of the window, so that one analysis sees all that happened in it."""
-    if admission.analyse:
-        doorbell().ring(analyse_player(admission.player.user_id, resources().settings.analysis_window + 1))
 
 
 def _item(action: TimedAction | OnceAction) -> ActionItem:

@@ -55,6 +55,7 @@ def live(socket: Server) -> None:
     """One client from its handshake to its end."""
     socket.sock = WholeFrames(socket.sock)
     connection = Connection(socket, hub(), resources())
+    hub().open(socket)
     try:
         connection.begin()
         connection.listen()
@@ -98,6 +99,7 @@ class Connection:
 
     def end(self) -> None:
         """Forget the client."""
+        self.hub.close(self.socket)
         if self.client:
             self.hub.discard(self.client)
 

@@ -115,6 +115,7 @@ class Hub:
         """Nothing is connected before the first socket, hence after gunicorn's fork."""
         self._resources = resources
         self._board = board
+        self._sockets: set[Server] = set()
         self._clients: set[Client] = set()
         self._room: set[Client] = set()
         self._per_player: Counter[int] = Counter()
@@ -123,6 +124,16 @@ class Hub:
         self._started = False
         self.closing = False
 
+    def open(self, socket: Server) -> None:
+        """Know a socket, whoever it belongs to."""
+        self._sockets.add(socket)
+        SOCKETS.inc()
+
+    def close(self, socket: Server) -> None:
+        """Forget a socket."""
+        self._sockets.discard(socket)
+        SOCKETS.dec()
+
     def enter(self, client: Client) -> bool:
         """Take a client in. False if the player holds too many sockets already."""
         held = self._per_player[client.user_id]
@@ -130,7 +141,6 @@ class Hub:
             return False
         self._per_player[client.user_id] += 1
         self._clients.add(client)
-        SOCKETS.inc()
         return True
 
     def join(self, client: Client) -> None:
@@ -156,15 +166,16 @@ class Hub:
         if client in self._clients:
             self._clients.discard(client)
             self._per_player[client.user_id] -= 1
-            SOCKETS.dec()
+            if not self._per_player[client.user_id]:
+                del self._per_player[client.user_id]
 
     def close_all(self, code: int) -> None:
         """Say goodbye to everybody, as before a restart."""
         self.closing = True
-        for client in list(self._clients):
+        for socket in list(self._sockets):
             with suppress(ConnectionClosed, OSError):
-                client.socket.close(code)
-            client.socket.event.set()
+                socket.close(code)
+            socket.event.set()
 
     def broadcast(self, body: str) -> None:
         """Offer a board to everybody in the room."""
@@ -191,7 +202,7 @@ class Hub:
             pause.wait(RECONNECT_SECONDS)
 
     def _hear(self) -> None:
-        pubsub: PubSub = self._resources.redis.pubsub()  # type: ignore[no-untyped-call]  # redis-py has no types here
+        pubsub: PubSub = self._resources.redis.pubsub()
         try:
             pubsub.subscribe(BoardKeys(self._board).updates)
             while True:

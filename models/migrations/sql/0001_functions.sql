@@ -40,10 +40,14 @@ BEGIN
         RETURN;
     END IF;
     UPDATE ledger_heads SET seq = head.seq + 1, hash = entry_hash WHERE user_id = p_user_id;
-    INSERT INTO standings AS s (board, user_id, score, reached_at, version) VALUES (p_board, p_user_id, p_points, at, 1)
-        ON CONFLICT (board, user_id) DO UPDATE
-            SET score = s.score + excluded.score, reached_at = excluded.reached_at, version = s.version + 1
+    -- Not one INSERT ... ON CONFLICT: a reversal's points alone would break the check that scores are not negative.
+    UPDATE standings AS s SET score = s.score + p_points, reached_at = at, version = s.version + 1
+        WHERE s.board = p_board AND s.user_id = p_user_id
         RETURNING s.score, s.reached_at, s.version INTO score, reached_at, version;
+    IF NOT FOUND THEN
+        INSERT INTO standings AS s (board, user_id, score, reached_at, version) VALUES (p_board, p_user_id, p_points, at, 1)
+            RETURNING s.score, s.reached_at, s.version INTO score, reached_at, version;
+    END IF;
     INSERT INTO outbox (board, user_id) VALUES (p_board, p_user_id);
 END $$;
 

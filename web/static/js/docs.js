@@ -15,3 +15,20 @@ window.SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
 });
+
+// The list that the `type` of each problem points into.
+function entry(problem) {
+  const term = document.createElement("dt");
+  term.id = problem.code;
+  term.textContent = `${problem.status} ${problem.code}`;
+  const meaning = document.createElement("dd");
+  meaning.textContent = problem.detail;
+  return [term, meaning];
+}
+
+fetch("/api/openapi.json")
+  .then((response) => response.json())
+  .then((document_) => {
+    document.getElementById("problems").append(...document_["x-problems"].flatMap(entry));
+    document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  });

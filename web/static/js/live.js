@@ -20,7 +20,7 @@ export class Live {
   #version = -1;
   #times = { opened: 0, heard: 0, pinged: 0 };
 
-  /** `token(rejected)` gives an access token; `onBoard(board)` gets each newer board; `onState(state, reason)` tells. */
+  /** `token(rejected)` gives a token; `onBoard(board)` takes each newer board, `onState(state, why)` the rest. */
   constructor({ token, onBoard, onState }) {
     Object.assign(this, { token, onBoard, onState });
     addEventListener("online", () => this.hurry());
@@ -60,7 +60,7 @@ export class Live {
       token = await this.token(this.#rejected);
     } catch (problem) {
       if (round !== this.#round || problem.status === 401) return; // The session has ended: who watches it stops this.
-      if (problem.status === 403) this.onState("refused", problem.message);
+      if (problem.status === 403) this.onState("refused", problem.code === "ACCOUNT_SUSPENDED" ? "suspended" : "");
       else this.#again();
       return;
     }

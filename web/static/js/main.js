@@ -151,7 +151,7 @@ function showState(state, reason) {
   badge.dataset.state = state;
   byId("badge-text").textContent = BADGES[state];
   badge.title = reason ?? "";
-  if (state === "refused") account.say(reason || "The server refuses the live board to this account.");
+  if (state === "refused") account.say(explain({ code: reason === "suspended" ? "ACCOUNT_SUSPENDED" : "FORBIDDEN" }));
   if (state === "live") announce("The board is live.");
   else if (state === "offline" || (state === "reconnecting" && wasLive)) announce("The board is not live just now.");
 }

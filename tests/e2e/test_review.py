@@ -1,0 +1,161 @@
+"""Review: analysts see the cases, and what they decide holds everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.players import Player, completion_body
+from tests.support.problems import assert_problem
+from tests.support.sockets import Wire
+from tests.support.stack import Stack, wait_for
+
+Newcomer = Callable[[], Player]
+CASE = {"id", "userId", "username", "status", "accountStatus", "openedAt", "reasons", "rules"}
+
+
+def open_case(player: Player, times: int = 1) -> None:
+    """Give the analysts something to look at."""
+    for _ in range(times):
+        body = completion_body(player.ripe_token(), 1)
+        assert_problem(player.post("/api/actions/complete", body), 400, "SUSPICIOUS_ACTIVITY")
+
+
+def case_of(analyst: Player, player: Player) -> dict[str, object]:
+    cases = analyst.get("/api/review/cases").json()["cases"]
+    found: dict[str, object] = next(case for case in cases if case["userId"] == player.user_id)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/review/cases"), ("GET", "/api/review/cases/1"), ("POST", "/api/review/cases/1/decision")],
+)
+def test_only_analysts_may_review(player: Player, method: str, path: str) -> None:
+    answer = player.http.request(method, path, headers=player.headers, json={"decision": "clear", "note": "me!"})
+    assert_problem(answer, 403, "FORBIDDEN")
+    assert_problem(player.http.request(method, path), 401, "UNAUTHORIZED")
+
+
+def test_cases_newest_first(analyst: Player, newcomer: Newcomer) -> None:
+    players = [newcomer(), newcomer()]
+    for player in players:
+        open_case(player)
+    answer = analyst.get("/api/review/cases", params={"status": "open"})
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"cases", "next"}
+    cases = answer.json()["cases"]
+    assert all(set(case) == CASE for case in cases)
+    assert [case["userId"] for case in cases[:2]] == [players[1].user_id, players[0].user_id]
+    assert cases[0]["rules"] == ["too_fast"]
+    assert (cases[0]["status"], cases[0]["accountStatus"], cases[0]["reasons"]) == ("open", "flagged", 1)
+
+
+def test_cases_are_paged_by_cursor(stack: Stack, analyst: Player) -> None:
+    stack.ask(
+        "WITH u AS (INSERT INTO users (username, username_key, password_hash) SELECT n, n, '!' "
+        "FROM (SELECT 'paged-' || i AS n FROM generate_series(1, 120) AS i) AS names RETURNING id) "
+        "INSERT INTO review_cases (user_id, status) SELECT id, 'cleared' FROM u"
+    )
+    seen: list[int] = []
+    cursor: str | None = None
+    for _ in range(10):
+        query = {"status": "cleared"} | ({"cursor": cursor} if cursor else {})
+        page = analyst.get("/api/review/cases", params=query).json()
+        seen += [case["id"] for case in page["cases"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert cursor is None
+    assert seen == sorted(set(seen), reverse=True)
+    assert len(seen) >= 120
+
+
+@pytest.mark.parametrize(
+    "query", [{"status": "shut"}, {"cursor": "x"}, {"cursor": "-1"}, {"cursor": "9" * 19}, {"page": "1"}, {"status": ""}]
+)
+def test_cases_refuse_other_queries(analyst: Player, query: dict[str, str]) -> None:
+    assert_problem(analyst.get("/api/review/cases", params=query), 400, "VALIDATION_ERROR")
+
+
+def test_a_case_shows_each_reason_with_value_and_threshold(analyst: Player, player: Player) -> None:
+    open_case(player, 2)
+    answer = analyst.get(f"/api/review/cases/{case_of(analyst, player)['id']}")
+    assert answer.status_code == 200
+    assert set(answer.json()) == CASE | {"evidence", "decisions"}
+    evidence = answer.json()["evidence"]
+    assert len(evidence) == 2
+    for reason in evidence:
+        assert set(reason) == {"rule", "reason", "value", "threshold", "entries", "details", "createdAt"}
+        assert (reason["rule"], reason["value"], reason["threshold"]) == ("too_fast", 1, 1_000)
+        assert reason["details"]["actionType"] == "reaction"
+
+
+@pytest.mark.parametrize("case", ["0", "999999999999", "9" * 30])
+def test_a_case_that_does_not_exist(analyst: Player, case: str) -> None:
+    assert_problem(analyst.get(f"/api/review/cases/{case}"), 404, "NOT_FOUND")
+    decision = {"decision": "clear", "note": "there is none"}
+    assert_problem(analyst.post(f"/api/review/cases/{case}/decision", decision), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"decision": "maybe", "note": "x"}, {"decision": "clear"}, {"decision": "clear", "note": " \n"}, {"note": "x"}],
+)
+def test_a_decision_needs_a_verdict_and_a_reason(analyst: Player, player: Player, body: object) -> None:
+    open_case(player)
+    path = f"/api/review/cases/{case_of(analyst, player)['id']}/decision"
+    assert_problem(analyst.post(path, body), 400, "VALIDATION_ERROR")
+
+
+def test_confirm_suspends_and_reverses_and_clear_gives_back(stack: Stack, analyst: Player, player: Player) -> None:
+    assert player.play("puzzle").status_code == 200
+    assert player.play("reaction").status_code == 200
+    open_case(player)
+    case = case_of(analyst, player)["id"]
+    entry = stack.ask("SELECT min(id) FROM ledger_entries WHERE user_id = %s", (player.user_id,))[0][0]
+    stack.ask("UPDATE evidence SET entries = ARRAY[%s::bigint] WHERE case_id = %s", (entry, case))
+
+    confirm = {"decision": "confirm", "note": "nobody is that fast"}
+    answer = analyst.post(f"/api/review/cases/{case}/decision", confirm)
+    assert answer.json() == {"id": case, "status": "confirmed", "reversedEntries": 1}
+    assert_problem(player.get("/api/me"), 403, "ACCOUNT_SUSPENDED")
+    board = analyst.get("/api/leaderboard", params={"limit": 100}).json()["leaderboard"]
+    assert player.user_id not in [row["userId"] for row in board]
+    stack.wait_until_quiet()
+    assert stack.differences() == []
+
+    clear = {"decision": "clear", "note": "it was a bug of ours"}
+    assert analyst.post(f"/api/review/cases/{case}/decision", clear).json()["status"] == "cleared"
+    me = player.get("/api/me").json()
+    assert (me["score"], me["status"]) == (600, "active")
+    made = analyst.get(f"/api/review/cases/{case}").json()["decisions"]
+    assert [(one["decision"], one["note"], one["decidedBy"]) for one in made] == [
+        ("confirm", "nobody is that fast", analyst.username),
+        ("clear", "it was a bug of ours", analyst.username),
+    ]
+    stack.wait_until_quiet()
+    assert stack.differences() == []
+
+
+def test_a_suspension_closes_the_players_calls_on_a_socket(analyst: Player, player: Player) -> None:
+    open_case(player)
+    case = case_of(analyst, player)["id"]
+    with Wire(player.stack, player.access) as wire:
+        wire.expect("connected")
+        analyst.post(f"/api/review/cases/{case}/decision", {"decision": "confirm", "note": "seen"})
+        wire.send("authenticate", {"token": player.access})
+        assert wire.closed() == 4403
+
+
+def test_the_analysis_runs_by_itself_after_a_completion(stack: Stack, player: Player) -> None:
+    """Thirty even gaps are written into the past; the next completion rings, and the worker sees them."""
+    stack.ask("SELECT count(append_entry(%s, 'global', 'reaction', 'timed', 1, NULL, NULL, 1500, 1500, NULL)) "
+              "FROM generate_series(1, 40)", (player.user_id,))  # fmt: skip
+    stack.ask("SET session_replication_role = replica; UPDATE ledger_entries SET created_at = now() - seq * interval "
+              "'20 s' WHERE user_id = %s AND seq <= 0", (player.user_id,))  # fmt: skip
+    assert player.play().status_code == 200
+    key = f"anticheat:{{{player.user_id}}}:doorbell"
+    assert stack.resources().redis.exists(key)
+    wait_for(lambda: "analyse_player" in stack.parts["anticheat"].text(), 30, "the analysis")

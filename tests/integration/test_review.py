@@ -1,0 +1,287 @@
+"""Review: what a decision reverses, gives back and tells Redis, and that its audit only grows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from config.catalogue import BOARD
+from services import accounts, review, scoring, sessions
+from services.anticheat import analysis
+from services.errors import AccountSuspended, NotFound, ServiceUnavailable
+from services.leaderboard.keys import BoardKeys
+from services.resources import Resources
+from services.sessions import Player
+from services.verify import verify
+from tests.support.people import PASSWORD, People
+
+KEYS = BoardKeys(BOARD)
+
+
+@pytest.fixture
+def analyst(people: People) -> Player:
+    """Who decides."""
+    return people.join(role="analyst")
+
+
+@pytest.fixture
+def suspect(people: People, player: Player) -> Player:
+    """A player with 100, 500 and 250 points."""
+    for action in ("reaction", "puzzle", "typing"):
+        people.complete(player, action)
+    return player
+
+
+def ids(resources: Resources) -> list[bytes]:
+    return resources.redis.hkeys(KEYS.players)
+
+
+def test_confirm_reverses_the_named_entries_suspends_and_hides(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    first, second, _ = people.entries(suspect)
+    case = people.suspect(suspect, first, second)
+    decided = review.decide(resources, analyst, case, "confirm", "a bot")
+    assert (decided.status, decided.reversed_entries, decided.boards) == ("confirmed", 2, {BOARD})
+    assert people.status(suspect) == "suspended"
+    standing = people.standing(suspect)
+    assert (standing.score, standing.hidden) == (250, True)
+    assert resources.redis.zcard(KEYS.standings) == 0
+    assert people.top() == []
+    reversals = people.execute("SELECT kind, points, reverses FROM ledger_entries WHERE kind = 'reversal' ORDER BY id")
+    assert reversals == [("reversal", -100, first), ("reversal", -500, second)]
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_all_points_can_be_reversed(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
+    review.decide(resources, analyst, people.suspect(suspect, *people.entries(suspect)), "confirm", "a bot")
+    assert people.standing(suspect).score == 0
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_clear_gives_everything_back(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
+    case = people.suspect(suspect, *people.entries(suspect)[:2])
+    review.decide(resources, analyst, case, "confirm", "a bot")
+    decided = review.decide(resources, analyst, case, "clear", "my mistake")
+    assert (decided.status, decided.reversed_entries) == ("cleared", 2)
+    assert people.status(suspect) == "active"
+    assert people.top() == [(suspect.user_id, 850)]
+    assert resources.redis.zcard(KEYS.standings) == 1
+    assert people.complete(suspect).new_score == 950
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_decisions_can_be_turned_round_again_and_again(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect, people.entries(suspect)[1])
+    for verdict, score in (("confirm", 350), ("clear", 850), ("confirm", 350), ("clear", 850)):
+        review.decide(resources, analyst, case, verdict, "again")  # type: ignore[arg-type]
+        assert people.standing(suspect).score == score
+    assert list(verify(resources, BOARD)) == []
+
+
+@pytest.mark.parametrize("verdict", ["confirm", "clear"])
+def test_the_same_decision_twice_changes_nothing_more(
+    resources: Resources, people: People, analyst: Player, suspect: Player, verdict: review.Verdict
+) -> None:
+    case = people.suspect(suspect, *people.entries(suspect))
+    review.decide(resources, analyst, case, verdict, "once")
+    before = people.standing(suspect)
+    assert review.decide(resources, analyst, case, verdict, "twice").reversed_entries == 0
+    assert people.standing(suspect) == before
+
+
+def test_a_clear_case_takes_nothing(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
+    case = people.suspect(suspect, *people.entries(suspect))
+    assert people.status(suspect) == "flagged"
+    assert review.decide(resources, analyst, case, "clear", "fine").reversed_entries == 0
+    assert (people.standing(suspect).score, people.status(suspect)) == (850, "active")
+
+
+def test_evidence_that_names_another_players_entries_reverses_none_of_them(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    other = people.join()
+    people.complete(other)
+    case = people.suspect(suspect, *people.entries(other))
+    assert review.decide(resources, analyst, case, "confirm", "a bot").reversed_entries == 0
+    assert people.standing(other).score == 100
+
+
+def test_an_entry_that_two_cases_name_is_reversed_once(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    entry = people.entries(suspect)[1]
+    first = people.suspect(suspect, entry)
+    review.decide(resources, analyst, first, "confirm", "a bot")
+    second = people.suspect(suspect, entry)
+    assert second != first
+    assert review.decide(resources, analyst, second, "confirm", "still").reversed_entries == 0
+    assert people.standing(suspect).score == 350
+
+
+def test_an_entry_is_reversed_at_most_once_by_constraint(people: People, suspect: Player) -> None:
+    entry = people.entries(suspect)[0]
+    reverse = "SELECT append_entry(:id, 'global', 'reaction', 'reversal', -100, NULL, :entry, NULL, NULL, NULL)"
+    people.execute(reverse, id=suspect.user_id, entry=entry)
+    with pytest.raises(Exception, match="uq_ledger_entries_reverses"):
+        people.execute(reverse, id=suspect.user_id, entry=entry)
+
+
+def test_a_once_action_that_was_reversed_is_not_open_again(
+    resources: Resources, people: People, analyst: Player, player: Player
+) -> None:
+    def quiz() -> int:
+        return scoring.complete_once(resources, player, action_type="quiz", data={"answer": "redis"}).new_score
+
+    quiz()
+    case = people.suspect(player, *people.entries(player))
+    review.decide(resources, analyst, case, "confirm", "a bot")
+    people.execute("UPDATE users SET status = 'active'")
+    with pytest.raises(scoring.FairboardError) as caught:
+        quiz()
+    assert caught.value.code == "ACTION_ALREADY_COMPLETED"
+
+
+def test_a_suspended_player_is_out_at_once_in_every_session(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    sessions.load(resources, suspect.user_id, suspect.session_id)
+    review.decide(resources, analyst, people.suspect(suspect), "confirm", "a bot")
+    with pytest.raises(AccountSuspended):
+        sessions.authenticate(resources, suspect.user_id, suspect.session_id)
+    with pytest.raises(AccountSuspended):
+        people.complete(suspect)
+    with pytest.raises(AccountSuspended):
+        accounts.log_in(resources, username=suspect.username, password=PASSWORD, address="::1")
+
+
+def test_a_cleared_player_is_in_again_at_once(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect)
+    review.decide(resources, analyst, case, "confirm", "a bot")
+    review.decide(resources, analyst, case, "clear", "no bot")
+    assert sessions.authenticate(resources, suspect.user_id, suspect.session_id).status == "active"
+
+
+def test_a_decision_brings_no_revoked_session_back(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect)
+    sessions.revoke(resources, suspect.user_id, suspect.session_id)
+    review.decide(resources, analyst, case, "clear", "fine")
+    with pytest.raises(sessions.InvalidToken):
+        sessions.authenticate(resources, suspect.user_id, suspect.session_id)
+
+
+def test_the_case_file_tells_the_evidence_and_the_audit_in_order(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    entry = people.entries(suspect)[0]
+    case = people.suspect(suspect, entry, rule="rule_b")
+    assert people.suspect(suspect, rule="rule_a") == case
+    review.decide(resources, analyst, case, "confirm", "first")
+    review.decide(resources, analyst, case, "clear", "second")
+    file = review.get_case(resources, case)
+    assert (file.case.username, file.case.status, file.case.account_status) == (suspect.username, "cleared", "active")
+    assert (file.case.reasons, file.case.rules) == (2, ["rule_a", "rule_b"])
+    assert [(reason.rule, reason.value, reason.threshold, list(reason.entries)) for reason in file.evidence] == [
+        ("rule_b", 1, 2, [entry]),
+        ("rule_a", 1, 2, []),
+    ]
+    audit = [(decision.decision, decision.note, decision.decided_by) for decision in file.decisions]
+    assert audit == [("confirm", "first", analyst.username), ("clear", "second", analyst.username)]
+
+
+def test_new_evidence_after_a_decision_opens_a_new_case(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    first = people.suspect(suspect)
+    review.decide(resources, analyst, first, "clear", "fine")
+    second = people.suspect(suspect)
+    assert second > first
+    assert people.status(suspect) == "flagged"
+
+
+def test_cases_are_listed_newest_first_page_by_page(resources: Resources, people: People) -> None:
+    cases = [people.suspect(player) for player in people.several(5)]
+    seen, before = [], None
+    while True:
+        page, before = review.list_cases(resources, status="open", before=before, limit=2)
+        seen += [case.id for case in page]
+        if before is None:
+            break
+    assert seen == cases[::-1]
+    assert review.list_cases(resources, status="confirmed", before=None) == ([], None)
+
+
+def test_a_case_that_is_not_there(resources: Resources, analyst: Player) -> None:
+    with pytest.raises(NotFound):
+        review.get_case(resources, 999_999)
+    with pytest.raises(NotFound):
+        review.decide(resources, analyst, 999_999, "clear", "")
+
+
+def test_without_redis_the_decision_counts_and_the_outbox_follows_up(
+    without: Callable[[str], Resources], resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect, people.entries(suspect)[0])
+    people.execute("DELETE FROM outbox")
+    assert review.decide(without("redis"), analyst, case, "confirm", "a bot").boards == set()
+    assert people.status(suspect) == "suspended"
+    assert people.execute("SELECT count(*) > 0 FROM outbox")[0][0]
+
+
+def test_without_postgresql_nothing_is_decided(
+    without: Callable[[str], Resources], people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect)
+    with pytest.raises(ServiceUnavailable):
+        review.decide(without("postgres"), analyst, case, "confirm", "a bot")
+    assert people.status(suspect) == "flagged"
+
+
+def test_evidence_found_while_a_case_is_decided_opens_a_new_case(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    """The analysis does not hold the player's lock, so the two can meet."""
+    first = people.suspect(suspect)
+    found: list[int] = []
+    with review.transaction(resources.engine) as connection:
+        connection.execute(review.text("UPDATE review_cases SET status = 'cleared' WHERE id = :id"), {"id": first})
+        finder = threading.Thread(target=lambda: found.append(people.suspect(suspect)))
+        finder.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%add_evidence%'"
+        while not people.execute(waiting)[0][0]:
+            finder.join(timeout=0.02)
+            assert finder.is_alive()
+    finder.join(timeout=10)
+    assert found
+    assert found[0] != first
+
+
+def test_the_analysis_of_steady_play_flags_once_a_day(resources: Resources, people: People, player: Player) -> None:
+    people.execute(
+        "SELECT append_entry(:id, 'global', 'reaction', 'timed', 1, NULL, NULL, 5000, 6000, NULL) "
+        "FROM generate_series(1, 300)",
+        id=player.user_id,
+    )
+    verdict = analysis.analyse_player(resources, player.user_id)
+    assert verdict.flagged
+    assert (verdict.username, verdict.events) == (player.username, 300)
+    assert "sustained_velocity" in {finding.rule for finding in verdict.findings}
+    evidence = people.execute("SELECT count(*) FROM evidence")
+    analysis.analyse_player(resources, player.user_id)
+    assert people.execute("SELECT count(*) FROM evidence") == evidence
+    assert people.status(player) == "flagged"
+
+
+def test_the_analysis_of_a_newcomer_finds_nothing(resources: Resources, people: People, player: Player) -> None:
+    assert analysis.analyse_player(resources, player.user_id) == analysis.Verdict(player.username, 0, ())
+    people.complete(player)
+    assert not analysis.analyse_player(resources, player.user_id).flagged
+    assert people.status(player) == "active"

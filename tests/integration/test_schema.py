@@ -1,0 +1,123 @@
+"""The schema: migrations agree with the code, and nobody changes what is append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import ProgrammingError
+
+from models import migrate
+from models.database import autocommit, make_engine
+from models.tables import Base
+from services.resources import Resources
+from services.sessions import Player
+from tests.support.ground import Servers, borrowed
+from tests.support.people import People
+
+CHANGES = [
+    "UPDATE {} SET created_at = created_at",
+    "DELETE FROM {}",
+    "TRUNCATE {} CASCADE",
+]
+APPEND_ONLY = ["ledger_entries", "decisions"]
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[str]:
+    """A database of its own, for tests that change the schema."""
+    url = servers.new_database("schema")
+    yield url
+    with borrowed(servers.postgres.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE schema WITH (FORCE)")
+
+
+def tables(url: str) -> set[str]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        functions = connection.execute(text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
+        names |= {f"{name}()" for name in functions.scalars()}
+    engine.dispose()
+    return names
+
+
+def test_migrations_and_tables_say_the_same(database: str) -> None:
+    migrate.upgrade(database)
+    migrate.check(database)
+    assert {name for name in tables(database) if "(" not in name} == set(Base.metadata.tables)
+
+
+def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(database: str) -> None:
+    migrate.upgrade(database)
+    before = tables(database)
+    command.downgrade(migrate.alembic_config(database), "base")
+    assert tables(database) == set()
+    migrate.upgrade(database)
+    assert tables(database) == before
+
+
+def test_upgrading_twice_is_harmless(database: str) -> None:
+    migrate.upgrade(database)
+    migrate.upgrade(database)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_applications_role_may_not_change_what_is_append_only(
+    resources: Resources, people: People, player: Player, table: str, change: str
+) -> None:
+    people.complete(player)
+    with autocommit(resources.engine) as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.execute(text(change.format(table)))
+    assert len(people.entries(player)) == 1
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_owner_may_not_either(servers: Servers, people: People, player: Player, table: str, change: str) -> None:
+    people.complete(player)
+    engine = make_engine(servers.postgres.owner_url, role=None)
+    with autocommit(engine) as connection, pytest.raises(ProgrammingError, match="append-only"):
+        connection.execute(text(change.format(table)))
+    engine.dispose()
+    assert len(people.entries(player)) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM users",
+        "DELETE FROM standings",
+        "DELETE FROM evidence",
+        "UPDATE evidence SET rule = 'none'",
+        "DELETE FROM review_cases",
+        "CREATE TABLE extra (id int)",
+        "ALTER TABLE ledger_entries DISABLE TRIGGER ALL",
+        "DROP TRIGGER ledger_entries_append_only ON ledger_entries",
+        "SET session_replication_role = replica",
+        "UPDATE alembic_version SET version_num = ''",
+    ],
+)
+def test_the_applications_role_may_do_only_what_it_needs(resources: Resources, statement: str) -> None:
+    with autocommit(resources.engine) as connection, pytest.raises(ProgrammingError, match="denied|must be owner"):
+        connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        ("UPDATE users SET status = 'banned'", "ck_users_status"),
+        ("UPDATE users SET role = 'god'", "ck_users_role"),
+        ("UPDATE standings SET score = -1", "ck_standings_score"),
+        ("UPDATE standings SET score = 9007199254740992", "ck_standings_score"),
+    ],
+)
+def test_constraints_hold_whatever_the_code_does(
+    people: People, player: Player, statement: str, constraint: str
+) -> None:
+    people.complete(player)
+    with pytest.raises(Exception, match=constraint):
+        people.execute(statement)

@@ -1,0 +1,151 @@
+"""Players as the services see them, made without HTTP, and what they do."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from argon2 import PasswordHasher
+from sqlalchemy import text
+
+from config.catalogue import BOARD, TimedAction
+from models.database import autocommit
+from services import action_tokens, proofs, scoring
+from services.accounts import username_key
+from services.leaderboard.board import Placement, Standing, place
+from services.leaderboard.standings import of_players, top
+from services.resources import Resources
+from services.scoring import Completion
+from services.sessions import Player
+
+PASSWORD = "a passphrase that is long enough"
+CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+_JOIN = text("""
+    WITH u AS (
+        INSERT INTO users (username, username_key, password_hash, role)
+        VALUES (:username, :key, :hash, :role) RETURNING id
+    ), head AS (INSERT INTO ledger_heads (user_id) SELECT id FROM u), session AS (
+        INSERT INTO sessions (id, user_id, refresh_id, expires_at)
+        SELECT :session_id, id, :refresh_id, now() + interval '1 day' FROM u
+    ) SELECT id FROM u
+""")
+
+
+@dataclass(frozen=True)
+class People:
+    """Makes players and lets them play, through the services of one bundle of resources."""
+
+    resources: Resources
+
+    def join(self, username: str | None = None, role: str = "player") -> Player:
+        """A player with a session. The name is taken as it is, without the checks of a registration."""
+        name, session_id = username or f"player {next(_numbers)}", uuid.uuid4()
+        parameters = {
+            "username": name,
+            "key": username_key(name),
+            "hash": CHEAP_HASH,
+            "role": role,
+            "session_id": session_id,
+            "refresh_id": uuid.uuid4(),
+        }
+        with autocommit(self.resources.engine) as connection:
+            user_id = connection.execute(_JOIN, parameters).scalar_one()
+        return Player(user_id, session_id, name, role, "active")
+
+    def several(self, number: int) -> list[Player]:
+        """Players in the order of their ids."""
+        return [self.join() for _ in range(number)]
+
+    def token(self, player: Player, action_type: str = "reaction", *, age_ms: int = 60_000) -> str:
+        """An action token that was issued a while ago."""
+        action = self.resources.catalogue[action_type]
+        assert isinstance(action, TimedAction)
+        token = action_tokens.issue(self.resources, player.user_id, action).token
+        self.age_tokens(player, age_ms)
+        return token
+
+    def age_tokens(self, player: Player, age_ms: int) -> None:
+        """Let time pass for the player's open tokens."""
+        self.execute(
+            "UPDATE action_tokens SET issued_at = issued_at - :age, expires_at = expires_at - :age "
+            "WHERE user_id = :id AND used_at IS NULL",
+            age=timedelta(milliseconds=age_ms),
+            id=player.user_id,
+        )
+
+    def spend(self, player: Player, token: str, ms: int = 5_000, **changes: Any) -> Completion:
+        """Complete with a token; the checksum is right if none is given."""
+        data = changes.get("data", {})
+        return scoring.complete_timed(
+            self.resources,
+            player,
+            action_token=token,
+            completion_time=ms,
+            checksum=changes.get("checksum") or proofs.checksum(token, ms, data),
+            data=data,
+        )
+
+    def complete(self, player: Player, action_type: str = "reaction", ms: int = 5_000) -> Completion:
+        """A timed action from its request to its points."""
+        return self.spend(player, self.token(player, action_type), ms)
+
+    def earn(self, player: Player, points: int) -> None:
+        """Points in the ledger that Redis has not heard of: as after a crash between commit and placement."""
+        self.execute(
+            "SELECT append_entry(:id, :board, 'bonus', 'timed', :points, NULL, NULL, 5000, 6000, NULL)",
+            id=player.user_id,
+            board=BOARD,
+            points=points,
+        )
+
+    def place(self, *players: Player) -> Placement:
+        """Tell Redis where PostgreSQL has these players."""
+        with autocommit(self.resources.engine) as connection:
+            rows = of_players(connection, BOARD, [player.user_id for player in players])
+        return place(self.resources, BOARD, rows)
+
+    def suspect(self, player: Player, *entries: int, rule: str = "test_rule") -> int:
+        """Evidence that names entries of the player's ledger; gives the case."""
+        rows = self.execute(
+            "SELECT add_evidence(:id, :rule, 'Looks odd.', 1, 2, :entries, '{}', :fingerprint)",
+            id=player.user_id,
+            rule=rule,
+            entries=list(entries),
+            fingerprint=uuid.uuid4().hex,
+        )
+        return int(rows[0][0])
+
+    def entries(self, player: Player) -> list[int]:
+        """The ids of a player's ledger entries, the oldest first."""
+        return [row[0] for row in self.execute("SELECT id FROM ledger_entries WHERE user_id = :id ORDER BY seq", id=player.user_id)]
+
+    def standing(self, player: Player) -> Standing:
+        """What PostgreSQL says of a player."""
+        with autocommit(self.resources.engine) as connection:
+            return of_players(connection, BOARD, [player.user_id])[0]
+
+    def status(self, player: Player) -> str:
+        """The status of the account."""
+        return str(self.execute("SELECT status FROM users WHERE id = :id", id=player.user_id)[0][0])
+
+    def top(self, limit: int = 10) -> list[tuple[int, int]]:
+        """User ids and scores in PostgreSQL's order."""
+        with autocommit(self.resources.engine) as connection:
+            return [(row.user_id, row.score) for row in top(connection, BOARD, limit)]
+
+    def execute(self, statement: str, **parameters: object) -> list[Any]:
+        """A statement under the application's role."""
+        with autocommit(self.resources.engine) as connection:
+            result = connection.execute(text(statement), parameters)
+            return list(result) if result.returns_rows else []
+
+
+def a_standing(user_id: int, score: int, *, micros: int = 0, version: int = 1, name: str = "", hidden: bool = False) -> Standing:
+    """A standing out of thin air, reached `micros` after the epoch of these tests."""
+    return Standing(user_id, name or f"user {user_id}", score, EPOCH + timedelta(microseconds=micros), version, hidden)

@@ -1,0 +1,290 @@
+"""Fairboard as it runs for real: embedded servers, gunicorn, Celery workers and beat, each of which can be hurt alone."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Self, TypeVar
+
+import httpx
+import psutil
+
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, free_port
+from cli.lifetime import die_with_parent
+from cli.parts import PARTS
+from config.catalogue import BOARD
+from config.settings import Settings
+from models.migrate import upgrade
+from services.resources import Resources, for_background
+from services.verify import verify
+from tests.processes import ROOT, open_folder
+
+T = TypeVar("T")
+PROGRAMS = Path(sys.executable).parent
+READY_SECONDS = 60.0
+WITHOUT = ("flower",)
+"""Parts that nothing here asks."""
+
+
+def wait_for(found: Callable[[], T], seconds: float = 15.0, what: str = "it") -> T:
+    """What `found` gives as soon as that is true. Fails when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not (result := found()):
+        assert time.monotonic() < deadline, f"{what} did not come about within {seconds} s"
+        time.sleep(0.02)
+    return result
+
+
+class Part:
+    """One process of Fairboard with its children, which form a group."""
+
+    def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._argv = argv
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, or start again."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(PROGRAMS / self._argv[0]), *self._argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 -- two system calls, no locks
+            )
+
+    @property
+    def pid(self) -> int:
+        """The main process."""
+        assert self.process is not None, f"{self.name} does not run"
+        return self.process.pid
+
+    def children(self) -> list[int]:
+        """The other processes of this part."""
+        return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
+
+    def send(self, signum: signal.Signals) -> None:
+        """Signal the main process."""
+        os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        """End the main process as `kill -9` does, and what it leaves, as the supervisor of `fairboard up` does."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process = None
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """End in an orderly way."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill()
+
+    def text(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Stack:
+    """A whole Fairboard on ports and folders of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.postgres = EmbeddedPostgres(folder / "postgres")
+        self.redis = EmbeddedRedis(folder / "redis")
+        self.broker = EmbeddedRedis(folder / "broker")
+        self.port = free_port()
+        self.fairboard = self._settings()
+        self.environment = self._environment(self.fairboard)
+        values = {"data_dir": str(folder), "flower_port": 0, "host": "127.0.0.1"}
+        self.parts = {
+            part.name: self._part(part.name, list(part.filled(values).argv), self.environment)
+            for part in PARTS
+            if part.name not in WITHOUT
+        }
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Where WebSockets are served."""
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    @property
+    def web(self) -> Part:
+        """Gunicorn with its workers."""
+        return self.parts["web"]
+
+    @property
+    def servers(self) -> tuple[EmbeddedServer, ...]:
+        """What the parts depend on."""
+        return self.postgres, self.redis, self.broker
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the parts."""
+        own = {name.removeprefix("FAIRBOARD_").lower(): value for name, value in self.fairboard.items()}
+        return Settings(_env_file=None, **own)  # type: ignore[arg-type,call-arg]  # pydantic turns text into types
+
+    def resources(self) -> Resources:
+        """The services' resources on the same servers, for looking inside."""
+        return self._resources
+
+    @cached_property
+    def _resources(self) -> Resources:
+        return for_background(self.settings)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "FAIRBOARD_DATABASE_URL": self.postgres.app_url,
+            "FAIRBOARD_MIGRATION_DATABASE_URL": self.postgres.owner_url,
+            "FAIRBOARD_REDIS_URL": self.redis.url,
+            "FAIRBOARD_BROKER_URL": self.broker.url,
+            "FAIRBOARD_JWT_SECRET": secrets.token_urlsafe(48),
+            "FAIRBOARD_TOKEN_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "FAIRBOARD_AUTH_ADDRESS_LIMIT": "0",
+            "FAIRBOARD_DATA_DIR": str(self.folder),
+            "FAIRBOARD_PORT": str(self.port),
+            "FAIRBOARD_WEB_WORKERS": "2",
+        }
+
+    @staticmethod
+    def _environment(settings: dict[str, str]) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAIRBOARD_")}
+        return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **settings}
+
+    def _part(self, name: str, argv: list[str], environment: dict[str, str]) -> Part:
+        return Part(name, argv, environment, self.folder / f"{name}.log")
+
+    def __enter__(self) -> Self:
+        try:
+            for server in self.servers:
+                server.start()
+            upgrade(self.settings.owner_url)
+            for part in self.parts.values():
+                part.start()
+            self.wait_until_ready()
+            self.wait_until_quiet()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End everything; all of it can be lost."""
+        if "_resources" in self.__dict__:
+            self._resources.engine.dispose()
+            self._resources.redis.close()
+        for part in self.parts.values():
+            part.kill()
+        for server in self.servers:
+            server.resume()
+            server.kill()
+
+    def wait_until_ready(self, url: str | None = None) -> None:
+        """Return when the web answers that PostgreSQL and Redis do."""
+
+        def ready() -> bool:
+            try:
+                return httpx.get(f"{url or self.url}/readyz", timeout=5).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_for(ready, READY_SECONDS, "readiness")
+
+    def heal(self) -> None:
+        """Start again whatever a test has ended or frozen, and wait until all is well."""
+        for server in self.servers:
+            server.resume()
+            if server.process is None or server.process.poll() is not None:
+                server.start()
+        for part in self.parts.values():
+            if part.process is None or part.process.poll() is not None:
+                part.kill()
+                part.start()
+        self.wait_until_ready()
+        self.wait_until_quiet()
+
+    def wait_until_quiet(self) -> None:
+        """Return when the outbox is drained and Redis equals PostgreSQL: beat and the workers are at it."""
+        wait_for(lambda: self.ask("SELECT count(*) FROM outbox") == [(0,)], 30, "an empty outbox")
+        wait_for(lambda: self.resources().redis.exists(f"leaderboard:{{{BOARD}}}:loaded"), 30, "a loaded board")
+
+    def ask(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Ask PostgreSQL something, or change it, as its owner."""
+        connection = self.postgres.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query, parameters)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def differences(self) -> list[str]:
+        """What `fairboard verify` would find."""
+        return list(verify(self.resources(), BOARD))
+
+    def command(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `fairboard` with arguments to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @contextmanager
+    def another_web(self, **settings: str) -> Iterator[str]:
+        """A second web server on the same data with other settings, without the prefix; gives its URL."""
+        port = free_port()
+        other = {f"FAIRBOARD_{name}": value for name, value in settings.items()}
+        own = {**self.environment, "FAIRBOARD_PORT": str(port), "FAIRBOARD_WEB_WORKERS": "1", **other}
+        part = self._part(f"web-{port}", list(PARTS[0].argv), own)
+        part.start()
+        try:
+            self.wait_until_ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            part.kill()
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """A stack in a folder that is removed afterwards."""
+    with open_folder() as folder, Stack(folder) as stack:
+        yield stack
