@@ -66,7 +66,7 @@ class Ground:
         """An access token of a player of ours."""
         session = hashlib.md5(f"bench{user_id}".encode(), usedforsecurity=False).hexdigest()
         with self.signer.app_context():
-            return create_access_token(str(user_id), additional_claims={"sid": session})
+            return str(create_access_token(str(user_id), additional_claims={"sid": session}))
 
     def action_tokens(self, user_ids: range, each: int) -> list[tuple[int, str]]:
         """Action tokens that were issued a minute ago, so that nobody has to wait."""
@@ -103,7 +103,18 @@ class Ground:
     @contextmanager
     def workers(self) -> Iterator[None]:
         """The worker of the queue that publishes the board."""
-        argv = [str(BIN / "celery"), "-A", "workers", "worker", "-Q", "leaderboard", "--concurrency", "1", "-l", "ERROR"]
+        argv = [
+            str(BIN / "celery"),
+            "-A",
+            "workers",
+            "worker",
+            "-Q",
+            "leaderboard",
+            "--concurrency",
+            "1",
+            "-l",
+            "ERROR",
+        ]
         with running(argv, self.environment):
             yield
 

@@ -6,7 +6,7 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -40,7 +40,15 @@ def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> by
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def run(port: int, requests: Iterator[bytes], *, connections: int, seconds: float, rate: float = 0.0) -> Result:
+def run(
+    port: int,
+    requests: Iterator[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    rate: float = 0.0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Result:
     """Send requests over some connections until they or the time run out. `rate` bounds them to so many a second."""
     result, selector = Result(), selectors.DefaultSelector()
     started, cpu = time.perf_counter(), time.process_time()
@@ -50,7 +58,7 @@ def run(port: int, requests: Iterator[bytes], *, connections: int, seconds: floa
         selector.register(sock, selectors.EVENT_READ, _Slot(sock, b"", 0.0))
     slots = [key.data for key in selector.get_map().values()]
     idle, end = list(slots), started + seconds
-    while time.perf_counter() < end:
+    while time.perf_counter() < end and not stopped():
         idle = _send(idle, requests, result, started, rate)
         if len(idle) == len(slots) and not rate:
             break

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from cli.accounts import create_user
-from cli.analyse import analyse
-from cli.board import rebuild, verify
-from cli.migrate import migrate
-from cli.simulate import simulate
-from cli.up import up
 from config.catalogue import CatalogueError
 from config.settings import SettingsError
-from models.database import DatabaseUnavailableError
-from services.errors import FairboardError
-from services.redis_client import RedisUnavailableError
+
+COMMANDS = {
+    "up": "cli.up:up",
+    "migrate": "cli.migrate:migrate",
+    "create-user": "cli.accounts:create_user",
+    "verify": "cli.board:verify",
+    "rebuild": "cli.board:rebuild",
+    "analyse": "cli.analyse:analyse",
+    "simulate": "cli.simulate:simulate",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class LazyGroup(click.Group):
+    """Imports a command when it is asked for: together they take more than a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """In the order of a first reading."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's
+        """The command, or None if there is none of that name."""
+        module, _, name = COMMANDS.get(cmd_name, "").partition(":")
+        return getattr(import_module(module), name) if module else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fairboard")
 def cli() -> None:
     """A live leaderboard that cheats cannot climb.
@@ -29,25 +44,29 @@ def cli() -> None:
     """
 
 
-for command in (up, migrate, create_user, verify, rebuild, analyse, simulate):
-    cli.add_command(command)
-
-
 def main() -> None:
     """Run a command; what the user can mend is said in a sentence, without a stack trace. Exit code 2 for those."""
     try:
         cli()
-    except SettingsError as error:
+    except (SettingsError, CatalogueError) as error:
         sys.exit(_fail(f"The settings are not usable.\n{error}"))
-    except CatalogueError as error:
-        sys.exit(_fail(str(error)))
-    except DatabaseUnavailableError as error:
-        sys.exit(_fail(f"PostgreSQL does not answer (FAIRBOARD_DATABASE_URL): {error.__cause__ or error}"))
-    except RedisUnavailableError as error:
-        sys.exit(_fail(f"Redis does not answer (FAIRBOARD_REDIS_URL): {error}"))
-    except FairboardError as error:
-        details = "".join(f"\n{field}: {reason}" for field, reason in (error.errors or {}).items())
-        sys.exit(_fail(f"{error.detail}{details}"))
+    except Exception as error:  # noqa: BLE001 -- what is not explained is raised again
+        sys.exit(_fail(_explain(error)))
+
+
+def _explain(error: Exception) -> str:
+    """What to tell about an error that the user can mend; any other is raised again."""
+    from models.database import DatabaseUnavailableError  # noqa: PLC0415 -- see LazyGroup
+    from services.errors import FairboardError  # noqa: PLC0415
+    from services.redis_client import RedisUnavailableError  # noqa: PLC0415
+
+    if isinstance(error, DatabaseUnavailableError):
+        return f"PostgreSQL does not answer (FAIRBOARD_DATABASE_URL): {error.__cause__ or error}"
+    if isinstance(error, RedisUnavailableError):
+        return f"Redis does not answer (FAIRBOARD_REDIS_URL): {error}"
+    if isinstance(error, FairboardError):
+        return error.detail + "".join(f"\n{field}: {reason}" for field, reason in (error.errors or {}).items())
+    raise error
 
 
 def _fail(message: str) -> int:

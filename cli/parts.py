@@ -33,7 +33,7 @@ def _worker(queue: str) -> Part:
 QUEUES = ("leaderboard", "anticheat", "maintenance")
 
 PARTS = (
-    Part("web", ("gunicorn", "--config", "python:web.gunicorn_conf", "wsgi:app"), patience=2.0, hides=GUNICORN_CHATTER),
+    Part("web", ("gunicorn", "--config", "python:web.gunicorn_conf", "wsgi:app"), patience=4.5, hides=GUNICORN_CHATTER),
     *(_worker(queue) for queue in QUEUES),
     Part(
         "beat",
@@ -52,6 +52,6 @@ PARTS = (
 
 PLAYERS = Part("simulate", ("fairboard", "simulate", "--players", "{players}", "--url", "{url}"), patience=0.8)
 
-STOP_STAGES = ((PLAYERS.name,), ("beat",), QUEUES, ("flower",), ("web",), ("redis",), ("postgres",))
-"""Who ends before whom. The patience with all stages, two embedded servers included, is nine seconds."""
+STOP_STAGES = ((PLAYERS.name,), ("beat", *QUEUES, "flower", "web"), ("redis",), ("postgres",))
+"""Who ends before whom. The patience with all stages, two embedded servers included, is seven seconds."""
 PATIENCE_WITH_POSTGRES, PATIENCE_WITH_REDIS = 1.2, 0.6

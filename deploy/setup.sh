@@ -69,7 +69,7 @@ if [ -z "${UV_CACHE_DIR:-}" ] && ! mkdir -p "${XDG_CACHE_HOME:-${HOME:-/nonexist
     export UV_CACHE_DIR="$PWD/.venv/.uv-cache"
 fi
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
-# Nine processes start at once; each would otherwise compile every library for itself.
+# Many processes start at once; each would otherwise compile every library for itself.
 unset PYTHONDONTWRITEBYTECODE
 
 say "setup: installing requirements/$set_name.txt"

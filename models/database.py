@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as PoolTimeoutError
 
 APPLICATION_ROLE = "fairboard_app"
@@ -27,9 +27,8 @@ def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: s
     options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
     if role:
         options += f" -c role={role}"
-    return create_engine(
+    engine = create_engine(
         url,
-        isolation_level="AUTOCOMMIT",
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=deadline,
@@ -38,6 +37,27 @@ def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: s
         pool_reset_on_return=None,
         connect_args={"options": options, "connect_timeout": 2, "application_name": "fairboard"},
     )
+    # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
+    event.listen(engine, "checkout", _set_autocommit)
+    return engine
+
+
+def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    """The one row of one statement of the driver's own (`%s`), committed at once: half the CPU of `autocommit`.
+
+    For the hottest statements only. Raises DatabaseUnavailableError.
+    """
+    with translate_outage():
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement, parameters)
+            return tuple(cursor.fetchone() or ())
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            connection.invalidate(error)
+            raise
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -74,7 +94,7 @@ def translate_outage() -> Iterator[None]:
     """Tell "PostgreSQL is away" from a mistake of ours: only the first can be mended by trying again."""
     try:
         yield
-    except (OperationalError, PoolTimeoutError) as error:
+    except (OperationalError, PoolTimeoutError, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailableError(str(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, psycopg2.InterfaceError):
@@ -102,3 +122,7 @@ def _wait_callback(
             ready(connection.fileno(), timeout=deadline, timeout_exc=psycopg2.OperationalError("no answer in time"))
 
     return wait
+
+
+def _set_autocommit(connection: Any, *_: object) -> None:
+    connection.autocommit = True

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography.fernet import InvalidToken as FernetInvalidToken
-from sqlalchemy import text
 
 from config.catalogue import OnceAction, TimedAction
-from models.database import DatabaseUnavailableError, autocommit
+from models.database import DatabaseUnavailableError, execute_once
 from services.errors import ActionKindMismatch, ActionNotFound, ActionTokenInvalid, ServiceUnavailable
 from services.resources import Resources
 
@@ -62,16 +61,11 @@ def issue(resources: Resources, user_id: int, action: TimedAction) -> IssuedToke
     }
     token = resources.fernet.encrypt(json.dumps(payload).encode())
     try:
-        with autocommit(resources.engine) as connection:
-            expires_at: datetime = connection.execute(
-                text("SELECT issue_action_token(:hash, :user_id, :action_type, :lifetime)"),
-                {
-                    "hash": hashlib.sha256(token).digest(),
-                    "user_id": user_id,
-                    "action_type": action.action_type,
-                    "lifetime": LIFETIME,
-                },
-            ).scalar_one()
+        (expires_at,) = execute_once(
+            resources.engine,
+            "SELECT issue_action_token(%s, %s, %s, %s)",
+            (hashlib.sha256(token).digest(), user_id, action.action_type, LIFETIME),
+        )
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return IssuedToken(token.decode(), expires_at)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hiredis import pack_command
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -66,7 +67,7 @@ class QuickConnection:
         self._pool = redis.connection_pool
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
-    def call(self, *commands: Sequence[str | int | bytes]) -> list[Any]:
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands in one go and return their replies, an error reply as the exception it stands for.
 
         Raises RedisUnavailableError.
@@ -78,9 +79,9 @@ class QuickConnection:
                 self._forget_idle()
             return self._exchange(self._pool.make_connection(), commands)
 
-    def _exchange(self, connection: Any, commands: Sequence[Sequence[str | int | bytes]]) -> list[Any]:
+    def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
             replies = [_read(connection) for _ in commands]
         except BaseException:
             connection.disconnect()  # What is left of a reply must not answer the next command.

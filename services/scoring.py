@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from config.catalogue import OnceAction
-from models.database import DatabaseUnavailableError, autocommit
+from models.database import DatabaseUnavailableError, autocommit, execute_once
 from services import action_tokens, proofs
 from services.action_tokens import OpenedToken
 from services.errors import (
@@ -130,10 +130,8 @@ def _suspicion(opened: OpenedToken, completion_time: int, *, genuine: bool) -> _
 
 
 def _execute(resources: Resources, statement: str, parameters: tuple[Any, ...]) -> _Outcome:
-    """One statement, past SQLAlchemy's compiler: this is the hottest one there is."""
     try:
-        with autocommit(resources.engine) as connection:
-            return _Outcome(*connection.exec_driver_sql(statement, parameters).one())
+        return _Outcome(*execute_once(resources.engine, statement, parameters))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,10 @@ proc_name = "fairboard-web"
 control_socket_disable = True  # Two servers on one machine would fight over its path; signals do what is needed.
 
 # Prometheus's counters of all workers meet in files here. The folder is new at each start, so counters begin at zero.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="fairboard-metrics-")
+_metrics = (_settings.data_dir / f"metrics-{_settings.port}").absolute()
+shutil.rmtree(_metrics, ignore_errors=True)
+_metrics.mkdir(parents=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

@@ -28,7 +28,7 @@ def parse_json(raw: bytes | str) -> Any:
     """JSON by RFC 8259 and no more: UTF-8 without halves of pairs, no NaN, no NUL, numbers within a double's range."""
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        value = json.loads(text, parse_float=NumberLiteral, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
         if "\\u0000" in text:
             raise InvalidRequest("The body contains a NUL character.")
         if "\\ud" in text or "\\uD" in text:
@@ -71,3 +71,6 @@ def read_query(**fields: tuple[str, str | None]) -> dict[str, str | None]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=NumberLiteral, parse_constant=_refuse_constant)

@@ -185,7 +185,7 @@ def test_the_bounds_themselves_are_honest(stack: Stack, player: Player, action: 
 # 401, 403
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dTpw", "Token abc"])
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic dTpw", "Token abc"])
 def test_unauthorized(stack: Stack, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     answer = httpx.get(f"{stack.url}/api/me", headers=headers, trust_env=False)
@@ -272,7 +272,7 @@ def test_unsupported_media_type(stack: Stack, player: Player, kind: str) -> None
 
 
 def test_rate_limit_exceeded_by_address(stack: Stack) -> None:
-    with stack.another_web(AUTH_ADDRESS_LIMIT="2") as url, httpx.Client(base_url=url, timeout=20) as client:
+    with stack.another_web(AUTH_ADDRESS_LIMIT="2") as web, httpx.Client(base_url=web.url, timeout=20) as client:
         for path in ("/api/auth/login", "/api/auth/register"):
             bodies = [{"username": new_name(), "password": PASSWORD} for _ in range(3)]
             answers = [client.post(path, json=body) for body in bodies]

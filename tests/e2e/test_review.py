@@ -149,13 +149,39 @@ def test_a_suspension_closes_the_players_calls_on_a_socket(analyst: Player, play
         assert wire.closed() == 4403
 
 
-def test_the_analysis_runs_by_itself_after_a_completion(stack: Stack, player: Player) -> None:
-    """Thirty even gaps are written into the past; the next completion rings, and the worker sees them."""
-    stack.ask("SELECT count(append_entry(%s, 'global', 'reaction', 'timed', 1, NULL, NULL, 1500, 1500, NULL)) "
-              "FROM generate_series(1, 40)", (player.user_id,))  # fmt: skip
-    stack.ask("SET session_replication_role = replica; UPDATE ledger_entries SET created_at = now() - seq * interval "
-              "'20 s' WHERE user_id = %s AND seq <= 0", (player.user_id,))  # fmt: skip
+STEADY_PLAY = """
+DO $$
+DECLARE
+    player bigint := {user_id};
+    last bytea := decode(repeat('00', 32), 'hex');
+    at timestamptz;
+BEGIN
+    FOR i IN 1..40 LOOP
+        at := clock_timestamp() - (41 - i) * interval '20 s';
+        INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, claimed_ms, elapsed_ms, created_at,
+                                    previous_hash, hash)
+        VALUES (player, i, 'global', 'reaction', 'timed', 1, 1500, 1500, at, last,
+                ledger_hash(last, player, i, 'global', 'reaction', 'timed', 1, NULL, NULL, 1500, 1500, NULL, at))
+        RETURNING hash INTO last;
+    END LOOP;
+    UPDATE ledger_heads SET seq = 40, hash = last WHERE user_id = player;
+    INSERT INTO standings (board, user_id, score, reached_at, version) VALUES ('global', player, 40, at, 40);
+    INSERT INTO outbox (board, user_id) VALUES ('global', player);
+END $$
+"""
+"""Forty completions, one every twenty seconds to the millisecond, with the hashes that the server would have made."""
+
+
+def test_a_player_as_steady_as_a_clock_is_found(stack: Stack, analyst: Player, player: Player) -> None:
+    """Nobody asks for the analysis: one more completion has to be enough."""
+    stack.ask(STEADY_PLAY.format(user_id=player.user_id))
     assert player.play().status_code == 200
-    key = f"anticheat:{{{player.user_id}}}:doorbell"
-    assert stack.resources().redis.exists(key)
-    wait_for(lambda: "analyse_player" in stack.parts["anticheat"].text(), 30, "the analysis")
+
+    def found() -> bool:
+        cases = analyst.get("/api/review/cases").json()["cases"]
+        return any(case["userId"] == player.user_id and case["rules"] == ["regular_gaps"] for case in cases)
+
+    wait_for(found, 40, "a case")
+    assert player.get("/api/me").json()["status"] == "flagged"
+    stack.wait_until_quiet()
+    assert stack.differences() == []

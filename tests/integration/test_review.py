@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from config.catalogue import BOARD
+from models.database import transaction
 from services import accounts, review, scoring, sessions
 from services.anticheat import analysis
 from services.errors import AccountSuspended, NotFound, ServiceUnavailable
+from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
 from services.resources import Resources
 from services.sessions import Player
 from services.verify import verify
+from tests.support.ground import Servers
 from tests.support.people import PASSWORD, People
 
 KEYS = BoardKeys(BOARD)
@@ -34,15 +38,12 @@ def suspect(people: People, player: Player) -> Player:
     return player
 
 
-def ids(resources: Resources) -> list[bytes]:
-    return resources.redis.hkeys(KEYS.players)
-
-
 def test_confirm_reverses_the_named_entries_suspends_and_hides(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     first, second, _ = people.entries(suspect)
     case = people.suspect(suspect, first, second)
+    publish(resources, BOARD)
     decided = review.decide(resources, analyst, case, "confirm", "a bot")
     assert (decided.status, decided.reversed_entries, decided.boards) == ("confirmed", 2, {BOARD})
     assert people.status(suspect) == "suspended"
@@ -246,22 +247,16 @@ def test_without_postgresql_nothing_is_decided(
 
 
 def test_evidence_found_while_a_case_is_decided_opens_a_new_case(
-    resources: Resources, people: People, analyst: Player, suspect: Player
+    servers: Servers, resources: Resources, people: People, suspect: Player
 ) -> None:
     """The analysis does not hold the player's lock, so the two can meet."""
     first = people.suspect(suspect)
-    found: list[int] = []
-    with review.transaction(resources.engine) as connection:
-        connection.execute(review.text("UPDATE review_cases SET status = 'cleared' WHERE id = :id"), {"id": first})
-        finder = threading.Thread(target=lambda: found.append(people.suspect(suspect)))
-        finder.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%add_evidence%'"
-        while not people.execute(waiting)[0][0]:
-            finder.join(timeout=0.02)
-            assert finder.is_alive()
-    finder.join(timeout=10)
-    assert found
-    assert found[0] != first
+    with ThreadPoolExecutor() as threads:
+        with transaction(resources.engine) as connection:
+            connection.execute(text("UPDATE review_cases SET status = 'cleared' WHERE id = :id"), {"id": first})
+            second = threads.submit(people.suspect, suspect)
+            servers.wait_until_blocked("add_evidence")
+        assert second.result(timeout=20) > first
 
 
 def test_the_analysis_of_steady_play_flags_once_a_day(resources: Resources, people: People, player: Player) -> None:

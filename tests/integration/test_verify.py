@@ -164,6 +164,7 @@ def test_a_placement_that_arrives_meanwhile_is_no_difference(
     resources: Resources, people: People, player: Player, played: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.earn(player, 5)
+    monkeypatch.setattr(verifying, "SETTLE_SECONDS", 5.0)
     looked: list[object] = []
     confirm = verifying._confirm
 

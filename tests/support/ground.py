@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ class Servers:
         with Redis.from_url(self.redis.url) as redis:
             assert redis.config_get("dir")["dir"] == str(self.redis.directory), "this Redis is not the tests' own"
             redis.flushall()
+
+    def wait_until_blocked(self, fragment: str, seconds: float = 30.0) -> None:
+        """Return when a statement with this text in it waits for a lock."""
+        deadline = time.monotonic() + seconds
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, %s) > 0"
+        while not self.superuser(query, fragment)[0][0]:
+            assert time.monotonic() < deadline, f"nothing with {fragment!r} waits for a lock"
+            time.sleep(0.01)
 
     def new_database(self, name: str) -> str:
         """An empty database; gives its owner's URL."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import uuid
 from dataclasses import dataclass
@@ -67,16 +68,15 @@ class People:
         action = self.resources.catalogue[action_type]
         assert isinstance(action, TimedAction)
         token = action_tokens.issue(self.resources, player.user_id, action).token
-        self.age_tokens(player, age_ms)
+        self.age(token, age_ms)
         return token
 
-    def age_tokens(self, player: Player, age_ms: int) -> None:
-        """Let time pass for the player's open tokens."""
+    def age(self, token: str, age_ms: int) -> None:
+        """Let time pass for a token."""
         self.execute(
-            "UPDATE action_tokens SET issued_at = issued_at - :age, expires_at = expires_at - :age "
-            "WHERE user_id = :id AND used_at IS NULL",
+            "UPDATE action_tokens SET issued_at = issued_at - :age, expires_at = expires_at - :age WHERE hash = :hash",
             age=timedelta(milliseconds=age_ms),
-            id=player.user_id,
+            hash=hashlib.sha256(token.encode()).digest(),
         )
 
     def spend(self, player: Player, token: str, ms: int = 5_000, **changes: Any) -> Completion:

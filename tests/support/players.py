@@ -73,6 +73,19 @@ class Player:
         """Complete a `once` action."""
         return self.post("/api/action/complete", {"actionId": action, "data": data})
 
+    def climb(self) -> dict[str, Any]:
+        """Take the first place on the board: points in the ledger first, then a completion that tells everybody."""
+        self.stack.ask(
+            "SELECT append_entry(%s, 'global', 'puzzle', 'timed', (SELECT greatest(max(score), 0) + 1 FROM standings), "
+            "NULL, NULL, 1500, 1500, NULL)",
+            (self.user_id,),
+        )
+        self.forget_limits()
+        answer = self.play()
+        assert answer.status_code == 200, answer.text
+        earned: dict[str, Any] = answer.json()
+        return earned
+
     def forget_limits(self) -> None:
         """Have Redis forget how much this player did."""
         self.stack.resources().redis.delete(

@@ -143,11 +143,13 @@ class Wire:
             if frame.opcode == CLOSE and len(frame.payload) >= 2:
                 (code,) = struct.unpack("!H", frame.payload[:2])
 
-    def boards_until(self, version: int, seconds: float = 10.0) -> list[dict[str, Any]]:
-        """Boards up to one that has at least this version."""
-        boards = [self.expect("leaderboard:update", seconds)]
-        while boards[-1]["version"] < version:
+    def boards_until(self, score: object, seconds: float = 10.0) -> list[dict[str, Any]]:
+        """Updates up to the first that shows a score; their versions must grow."""
+        boards: list[dict[str, Any]] = []
+        while not boards or score not in [row["score"] for row in boards[-1]["leaderboard"]]:
             boards.append(self.expect("leaderboard:update", seconds))
+        versions = [board["version"] for board in boards]
+        assert versions == sorted(set(versions))
         return boards
 
     def _until(self, end: bytes) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import httpx
 import psutil
@@ -108,6 +108,18 @@ class Part:
     def text(self) -> str:
         """All that it has logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Web(NamedTuple):
+    """A web server."""
+
+    part: Part
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it serves HTTP."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 class Stack:
@@ -269,8 +281,8 @@ class Stack:
         )
 
     @contextmanager
-    def another_web(self, **settings: str) -> Iterator[str]:
-        """A second web server on the same data with other settings, without the prefix; gives its URL."""
+    def another_web(self, **settings: str) -> Iterator[Web]:
+        """A second web server on the same data with other settings, without the prefix."""
         port = free_port()
         other = {f"FAIRBOARD_{name}": value for name, value in settings.items()}
         own = {**self.environment, "FAIRBOARD_PORT": str(port), "FAIRBOARD_WEB_WORKERS": "1", **other}
@@ -278,7 +290,7 @@ class Stack:
         part.start()
         try:
             self.wait_until_ready(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
+            yield Web(part, port)
         finally:
             part.kill()
 

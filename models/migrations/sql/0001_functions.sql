@@ -63,8 +63,10 @@ BEGIN
     IF EXISTS (SELECT FROM evidence WHERE user_id = p_user_id AND fingerprint = p_fingerprint) THEN
         RETURN NULL;
     END IF;
-    INSERT INTO review_cases (user_id) VALUES (p_user_id) ON CONFLICT (user_id) WHERE status = 'open' DO NOTHING;
-    SELECT id INTO STRICT open_case FROM review_cases WHERE user_id = p_user_id AND status = 'open' FOR UPDATE;
+    -- One statement, which locks the open case: a decision may close it at any moment.
+    INSERT INTO review_cases (user_id) VALUES (p_user_id)
+        ON CONFLICT (user_id) WHERE status = 'open' DO UPDATE SET status = 'open'
+        RETURNING id INTO STRICT open_case;
     INSERT INTO evidence (case_id, user_id, rule, reason, value, threshold, entries, details, fingerprint)
         VALUES (open_case, p_user_id, p_rule, p_reason, p_value, p_threshold, p_entries, p_details, p_fingerprint)
         ON CONFLICT (user_id, fingerprint) DO NOTHING;

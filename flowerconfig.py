@@ -1,0 +1,8 @@
+"""Flower's settings, which it reads from this file by itself. Its address and port are given where it is started."""
+
+from config.settings import get_settings
+
+basic_auth = [get_settings().flower_basic_auth] if get_settings().flower_basic_auth else None
+tasks_columns = "name,uuid,state,args,result,received,runtime,worker"
+max_tasks = 20_000
+natural_time = False
