@@ -14,7 +14,7 @@ RUN /opt/venv/bin/pip install --no-deps --no-build-isolation --editable . \
     && /opt/venv/bin/python -m compileall -q /app
 
 FROM python:3.13-slim
-# The one writable folder holds beat's schedule. Everything else of the system can be read-only, but for /tmp.
+# The data folder holds beat's schedule and web's counters. But for it and /tmp, all of the system can be read-only.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin fairboard \
     && install -d -o fairboard -g fairboard /var/lib/fairboard
 COPY --from=build /opt/venv /opt/venv

@@ -6,7 +6,8 @@ _settings = get_settings()
 
 broker_url = _settings.celery_url
 result_backend = _settings.celery_url
-result_expires = 600  # Results are for people who look at Flower, not for other tasks.
+result_expires = 600
+task_ignore_result = True  # Flower hears of results through events; a task that wants more says so.
 accept_content = ["json"]
 task_serializer = "json"
 result_serializer = "json"
@@ -32,7 +33,6 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 # Flower sees tasks with their names, arguments and results through events.
 worker_send_task_events = True
 task_send_sent_event = True
-task_track_started = True
 
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

@@ -1,4 +1,4 @@
-"""The ground a benchmark stands on: real servers, one gunicorn worker, and players with tokens that can be spent at once."""
+"""What a benchmark stands on: real servers, one gunicorn worker, and players with tokens to spend at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from celery import Celery
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask_jwt_extended import create_access_token
@@ -80,12 +81,14 @@ class Ground:
         return pairs
 
     def _keep(self, pairs: list[tuple[int, str]]) -> None:
-        rows = [{"hash": hashlib.sha256(token.encode()).digest(), "user": user} for user, token in pairs]
+        rows = [
+            {"hash": hashlib.sha256(token.encode()).digest(), "user": user, "action": ACTION} for user, token in pairs
+        ]
         with self.owner.begin() as connection:
             connection.execute(
                 text(
-                    f"INSERT INTO action_tokens (hash, user_id, action_type, issued_at, expires_at) VALUES (:hash, :user, "
-                    f"'{ACTION}', now() - interval '1 minute', now() + interval '1 hour')"
+                    "INSERT INTO action_tokens (hash, user_id, action_type, issued_at, expires_at) "
+                    "VALUES (:hash, :user, :action, now() - interval '1 minute', now() + interval '1 hour')"
                 ),
                 rows,
             )
@@ -115,7 +118,10 @@ class Ground:
             "-l",
             "ERROR",
         ]
+        celery = Celery("bench", broker=self.settings.celery_url)
         with running(argv, self.environment):
+            while not celery.control.ping(timeout=0.5):
+                pass  # Each ping waits for its answer.
             yield
 
 
@@ -123,7 +129,7 @@ class Ground:
 def ground() -> Iterator[Ground]:
     """Servers with durable commits, as in production, and an empty database."""
     with TemporaryDirectory(prefix="fairboard-bench-") as folder, ExitStack() as stack:
-        os.chmod(folder, 0o755)  # PostgreSQL runs as another user when we are root.
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user when we are root.
         postgres, redis = EmbeddedPostgres(Path(folder) / "pg"), EmbeddedRedis(Path(folder) / "redis")
         for server in (postgres, redis):
             stack.callback(server.stop)
@@ -164,7 +170,7 @@ def wait_for(url: str, seconds: float = 30.0) -> None:
     give_up = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 -- our own server's address
                 return
         except OSError:
             if time.monotonic() > give_up:

@@ -24,12 +24,11 @@ CONNECTIONS = 32
 SECONDS = 3.0
 EACH = 8
 """Tokens per player: below the limit of ten completions a minute."""
-PGBENCH = f"""\\set user random(1, :players)
-SELECT c.* FROM (SELECT nextval('bench_tokens') AS n) t, LATERAL (
+PGBENCH = f"""SELECT c.* FROM (SELECT nextval('bench_tokens') AS n) t, LATERAL (
   SELECT user_id AS u FROM bench_spend WHERE id = t.n) s, LATERAL complete_timed(
   sha256(convert_to('bench' || t.n, 'UTF8')), s.u, md5('bench' || s.u)::uuid, 'global', '{ACTION}', {POINTS},
   {CLAIMED_MS}, NULL, NULL, NULL) c;
-"""
+"""  # noqa: S608 -- constants of ours
 
 
 def measure(own: Ground, arguments: argparse.Namespace) -> str:
@@ -133,9 +132,11 @@ def _pgbench(own: Ground) -> float:
         "-j",
         "1",
     ]
-    argv += ["-T", str(int(SECONDS)), "-D", "players=1", "-h", "127.0.0.1", "-p", str(own.postgres.port)]
+    argv += ["-T", str(int(SECONDS)), "-h", "127.0.0.1", "-p", str(own.postgres.port)]
     environment = os.environ | {"PGPASSWORD": own.postgres.owner_password}
-    output = subprocess.run([*argv, "-U", "fairboard", "fairboard"], env=environment, capture_output=True, text=True)
+    output = subprocess.run(
+        [*argv, "-U", "fairboard", "fairboard"], env=environment, capture_output=True, text=True, check=False
+    )
     found = re.search(r"tps = ([\d.]+)", output.stdout)
     if not found:
         raise RuntimeError(f"pgbench failed: {output.stderr}")

@@ -1,4 +1,4 @@
-"""A closed-loop HTTP client that costs little: requests are bytes made beforehand, one selector drives all connections."""
+"""A closed-loop HTTP client that costs little: requests made beforehand, one selector for all connections."""
 
 from __future__ import annotations
 

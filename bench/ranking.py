@@ -1,4 +1,4 @@
-"""Ranking stays logarithmic: 10,000 and a million players side by side, and what rebuild and verify take for the million."""
+"""Ranking stays logarithmic: 10,000 and a million players side by side, and what rebuilding the million takes."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import Self
 
 from redis import Redis
 from sqlalchemy import text
@@ -33,6 +34,7 @@ def measure(own: Ground, arguments: argparse.Namespace) -> str:
     with own.web("wsgi:app") as (port, _):
         _play(port, completions)
         _raise_ten(own)
+        _log_statements(own)
         calls = {
             "complete": completions,
             "request a token": iter(
@@ -62,18 +64,14 @@ def _count(own: Ground, port: int, name: str, requests: Iterator[bytes]) -> str:
 
 
 def _statements(own: Ground) -> int:
-    """Transactions that PostgreSQL committed; in autocommit each is one round trip. Asking does not count."""
-    query = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'fairboard'"
-    with own.owner.connect() as connection:
-        previous = -1
-        while True:  # Sessions report when they are idle, at most once a second.
-            connection.execute(text("SELECT pg_sleep(1.1), pg_stat_clear_snapshot()"))
-            value = int(connection.execute(text(query)).scalar_one())
-            connection.rollback()
-            own_transactions = 1 if previous >= 0 else 0
-            if previous >= 0 and value - previous <= own_transactions:
-                return value
-            previous = value
+    """Statements that PostgreSQL has logged so far; in autocommit each is one round trip."""
+    return own.postgres.log_path.read_text(encoding="utf-8", errors="replace").count("duration: ")
+
+
+def _log_statements(own: Ground) -> None:
+    with own.owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ALTER SYSTEM SET log_min_duration_statement = 0"))
+        connection.execute(text("SELECT pg_reload_conf()"))
 
 
 def _raise_ten(own: Ground) -> None:
@@ -96,7 +94,7 @@ class _Monitor:
         self.commands = 0
         self.seen: Counter[str] = Counter()
 
-    def __enter__(self) -> _Monitor:
+    def __enter__(self) -> Self:
         self._monitor = self._redis.monitor().__enter__()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()

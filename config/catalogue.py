@@ -57,6 +57,13 @@ class IntegerRule(_Strict):
     min: int
     max: int
 
+    @model_validator(mode="after")
+    def bounds_in_order(self) -> Self:
+        """Bounds that no number lies between would be a trap."""
+        if self.min > self.max:
+            raise ValueError("min must not be greater than max")
+        return self
+
     def refuses(self, value: object) -> str | None:
         """What is wrong with the value, or None. `true` is no number, although Python counts it as 1."""
         if isinstance(value, int) and not isinstance(value, bool) and self.min <= value <= self.max:
@@ -74,7 +81,10 @@ class TextRule(_Strict):
     @model_validator(mode="after")
     def pattern_compiles(self) -> Self:
         """A pattern that does not compile must stop the server, not the request."""
-        re.compile(self.pattern)
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"the pattern does not compile: {error}") from error
         return self
 
     def refuses(self, value: object) -> str | None:

@@ -30,24 +30,28 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
-    database_url: str = Field(description="PostgreSQL for the application; its role only needs `fairboard_app`.")
-    migration_database_url: str = Field(
-        "", description="PostgreSQL as the owner of the schema, for `fairboard migrate`."
+    database_url: str = Field(
+        repr=False, description="PostgreSQL for the application; its role only needs `fairboard_app`."
     )
-    redis_url: str = Field(description="Redis of the board, the limits, the sessions and the channel.")
-    broker_url: str = Field("", description="Redis of the Celery queues; the board's Redis where not set.")
+    migration_database_url: str = Field(
+        "", repr=False, description="PostgreSQL as the owner of the schema, for `fairboard migrate`."
+    )
+    redis_url: str = Field(repr=False, description="Redis of the board, the limits, the sessions and the channel.")
+    broker_url: str = Field("", repr=False, description="Redis of the Celery queues; the board's Redis where not set.")
     jwt_secret: CommaSeparated = Field(
-        description="Keys of access and refresh tokens, comma-separated: the first signs, all are accepted."
+        repr=False, description="Keys of access and refresh tokens, comma-separated: the first signs, all are accepted."
     )
     token_keys: CommaSeparated = Field(
-        description="Fernet keys of action tokens, comma-separated: the first encrypts, all are accepted."
+        repr=False, description="Fernet keys of action tokens, comma-separated: the first encrypts, all are accepted."
     )
 
     data_dir: Path = Field(Path(DEFAULT_DATA_DIR), description="Embedded servers' data, generated secrets and logs.")
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the web server.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port of Flower.")
-    flower_basic_auth: str = Field("", description="`user:password` that Flower asks for; nothing asks where empty.")
+    flower_basic_auth: str = Field(
+        "", repr=False, description="`user:password` that Flower asks for; nothing asks where empty."
+    )
     web_workers: int = Field(2, ge=1, le=64, description="Gunicorn worker processes.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line to log.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 import uuid
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ MIN_NAME, MAX_NAME = 3, 32
 ROLES = ("player", "analyst", "admin")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters (they could reorder or hide text), halves of pairs, private and unassigned ones."""
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
+"""What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ def clean_username(username: str) -> str:
     name = unicodedata.normalize("NFC", username)
     if not MIN_NAME <= len(name) <= MAX_NAME:
         raise InvalidRequest(errors={"username": f"must have {MIN_NAME} to {MAX_NAME} characters"})
-    if name != name.strip() or "  " in name:
+    if name != name.strip() or re.search(r"\s\s", name):
         raise InvalidRequest(errors={"username": "must not begin or end with a space, or have two in a row"})
-    if any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
+    if _INVISIBLE.search(name) or any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
         raise InvalidRequest(errors={"username": "must not contain control or invisible characters"})
     return name
 

@@ -58,6 +58,11 @@ class Resources:
         return load_script(self.quick, "admit")
 
     @cached_property
+    def refresh_sessions_script(self) -> Script:
+        """Sessions in the cache: lua/refresh_sessions.lua."""
+        return load_script(self.quick, "refresh_sessions")
+
+    @cached_property
     def place_script(self) -> Script:
         """A player's place: lua/place.lua."""
         return load_script(self.quick, "place")

@@ -77,11 +77,21 @@ def load(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
 
 def authenticate(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
     """The player of a session, from Redis or else PostgreSQL. For reads, which go on while Redis is away."""
+    return authenticate_and_get(resources, user_id, session_id)[0]
+
+
+def authenticate_and_get(
+    resources: Resources, user_id: int, session_id: uuid.UUID, *keys: str
+) -> tuple[Player, list[bytes | None]]:
+    """The player of a session, and what Redis has under some keys, on one round trip; nothing while it is away."""
     try:
-        (cached,) = resources.quick.call(("GET", session_key(user_id, session_id)))
+        cached, *values = resources.quick.call(
+            ("GET", session_key(user_id, session_id)), *(("GET", key) for key in keys)
+        )
     except RedisUnavailableError:
-        cached = None
-    return parse(cached, user_id, session_id) if isinstance(cached, bytes) else load(resources, user_id, session_id)
+        cached, values = None, [None] * len(keys)
+    player = parse(cached, user_id, session_id) if cached else load(resources, user_id, session_id)
+    return player, values
 
 
 def rotate(resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID) -> uuid.UUID:
@@ -124,10 +134,9 @@ def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
 
 
 def refresh_cache(resources: Resources, user_id: int, sessions: Iterable[uuid.UUID], value: str) -> None:
-    """Overwrite what the cache says of a player's sessions. Raises RedisUnavailableError."""
-    with translate_outage():
-        for session_id in sessions:
-            resources.redis.set(session_key(user_id, session_id), value, ex=CACHE_SECONDS)
+    """Overwrite what the cache says of a player's sessions that are not revoked. Raises RedisUnavailableError."""
+    keys = [session_key(user_id, session_id) for session_id in sessions]
+    resources.refresh_sessions_script(keys, (value, CACHE_SECONDS))
 
 
 def cache_value(status: str, role: str, username: str) -> str:

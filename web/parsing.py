@@ -7,9 +7,10 @@ import re
 from typing import Any, TypeVar
 
 from flask import request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 
-from services.errors import InvalidRequest, UnsupportedMediaType
+from services.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from services.proofs import NumberLiteral
 
 MAX_BODY = 16 * 1024
@@ -18,10 +19,22 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_body(model: type[Model]) -> Model:
     """The request's JSON body. Raises InvalidRequest, UnsupportedMediaType, or 413 for one over 16 KiB."""
-    raw = request.get_data(cache=False)
+    raw = _read_raw()
     if request.mimetype != "application/json" and (raw or request.mimetype):
         raise UnsupportedMediaType
     return validate(model, parse_json(raw))
+
+
+def _read_raw() -> bytes:
+    """The body as it came. Raises PayloadTooLarge, or InvalidRequest for chunks that are none."""
+    try:
+        raw = request.get_data(cache=False)
+    except ParseException as error:
+        raise InvalidRequest("The body is not what its headers announce.") from error
+    # Werkzeug cuts a body in chunks off at the limit without a word.
+    if request.content_length is None and len(raw) >= MAX_BODY:
+        raise PayloadTooLarge
+    return raw
 
 
 def parse_json(raw: bytes | str) -> Any:

@@ -35,8 +35,13 @@ class _Published:
     updated_at: str
 
 
-def read_board(resources: Resources, board: str, limit: int = TOP) -> BoardAnswer:
-    """The first `limit` players, 1 to 100. Raises ServiceUnavailable when neither Redis nor PostgreSQL can tell."""
+def read_board(resources: Resources, board: str, limit: int = TOP, cached: bytes | None = None) -> BoardAnswer:
+    """The first `limit` players, 1 to 100; `cached` is the cached top 10 if the caller has it at hand.
+
+    Raises ServiceUnavailable when neither Redis nor PostgreSQL can tell.
+    """
+    if limit == TOP and cached:
+        return BoardAnswer(cached, cached=True)
     try:
         if limit == TOP:
             return _read_top10(resources, board)
@@ -64,10 +69,12 @@ def _read_top10(resources: Resources, board: str) -> BoardAnswer:
 
 def _fill_cache(resources: Resources, keys: BoardKeys) -> BoardAnswer:
     """Read from PostgreSQL and cache it, unless the board moved meanwhile."""
-    published = _published(resources, keys.board)
-    answer = _from_postgresql(resources, keys.board, TOP, published)
-    resources.fill_cache_script((keys.generation, keys.top10), (published.generation, answer.body, CACHE_SECONDS))
-    resources.quick.call(("DEL", keys.cache_lock))
+    try:
+        published = _published(resources, keys.board)
+        answer = _from_postgresql(resources, keys.board, TOP, published)
+        resources.fill_cache_script((keys.generation, keys.top10), (published.generation, answer.body, CACHE_SECONDS))
+    finally:
+        resources.quick.call(("DEL", keys.cache_lock))
     return answer
 
 

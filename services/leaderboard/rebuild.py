@@ -36,8 +36,9 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     keys, name = BoardKeys(board), secrets.token_hex(8)
     run_id = redis_run_id(resources)
     with translate_outage():
-        resources.redis.unlink(keys.new_standings, keys.new_players)
+        # First the name: else a rebuild about to finish would find its copy gone and put nothing in the board's place.
         resources.redis.set(keys.rebuilding, name, px=LIFE_MS)
+        resources.redis.unlink(keys.new_standings, keys.new_players)
     done = _load(resources, keys, name, progress)
     finish = (
         keys.standings,

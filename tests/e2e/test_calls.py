@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.support.players import PASSWORD, Player, crowd, log_in, new_name
+from tests.support.players import PASSWORD, Player, fill_board, log_in, new_name
 from tests.support.problems import assert_problem
 from tests.support.stack import Stack, wait_for
 
@@ -329,15 +329,3 @@ def completion_rank(stack: Stack, player: Player) -> int:
     known = str(redis.hget("leaderboard:{global}:players", str(player.user_id)), "utf-8")  # type: ignore[call-overload]
     rank = redis.zrevrank("leaderboard:{global}:standings", known.split("|")[1])
     return int(str(rank)) + 1
-
-
-def fill_board(stack: Stack, size: int = 15) -> None:
-    """At least so many players with points."""
-    count = stack.ask("SELECT count(*) FROM standings WHERE score > 0")[0][0]
-    players = crowd(stack, max(0, size - int(str(count))))
-    for someone in players:
-        assert someone.once("guess", {"number": 7}).status_code == 200
-    for someone in players[:1]:
-        someone.close()
-
-

@@ -73,7 +73,8 @@ def test_cases_are_paged_by_cursor(stack: Stack, analyst: Player) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"status": "shut"}, {"cursor": "x"}, {"cursor": "-1"}, {"cursor": "9" * 19}, {"page": "1"}, {"status": ""}]
+    "query",
+    [{"status": "shut"}, {"cursor": "x"}, {"cursor": "-1"}, {"cursor": "9" * 19}, {"page": "1"}, {"status": ""}],
 )
 def test_cases_refuse_other_queries(analyst: Player, query: dict[str, str]) -> None:
     assert_problem(analyst.get("/api/review/cases", params=query), 400, "VALIDATION_ERROR")
@@ -101,7 +102,13 @@ def test_a_case_that_does_not_exist(analyst: Player, case: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"decision": "maybe", "note": "x"}, {"decision": "clear"}, {"decision": "clear", "note": " \n"}, {"note": "x"}],
+    [
+        {},
+        {"decision": "maybe", "note": "x"},
+        {"decision": "clear"},
+        {"decision": "clear", "note": " \n"},
+        {"note": "x"},
+    ],
 )
 def test_a_decision_needs_a_verdict_and_a_reason(analyst: Player, player: Player, body: object) -> None:
     open_case(player)

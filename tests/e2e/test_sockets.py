@@ -43,9 +43,7 @@ def test_a_bearer_header_lets_in(player: Player) -> None:
         assert wire.expect("connected") == {"userId": player.user_id}
 
 
-@pytest.mark.parametrize(
-    ("life", "code"), [(60, "INVALID_TOKEN"), (-1, "TOKEN_EXPIRED")], ids=["broken", "expired"]
-)
+@pytest.mark.parametrize(("life", "code"), [(60, "INVALID_TOKEN"), (-1, "TOKEN_EXPIRED")], ids=["broken", "expired"])
 def test_a_bad_bearer_header_gets_401_before_the_upgrade(player: Player, life: int, code: str) -> None:
     token = token_for(player.stack, player.user_id, player.session_id, life=life)
     with Wire(player.stack, token + ("x" if life > 0 else "")) as wire:
@@ -337,7 +335,9 @@ def test_no_gap_when_redis_loses_everything_or_restarts(sick: Stack, newcomer: N
         else:
             sick.resources().redis.flushall()
         # A change that nobody can be told of at this moment.
-        sick.ask("SELECT append_entry(%s, 'global', 'puzzle', 'timed', 12345, NULL, NULL, 1, 1, NULL)", (climber.user_id,))
+        sick.ask(
+            "SELECT append_entry(%s, 'global', 'puzzle', 'timed', 12345, NULL, NULL, 1, 1, NULL)", (climber.user_id,)
+        )
         score = sick.ask("SELECT score FROM standings WHERE user_id = %s", (climber.user_id,))[0][0]
         if manner == "restart":
             sick.redis.start()

@@ -12,7 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from tests.support.players import Player
+from tests.support.players import Player, fill_board
 from tests.support.problems import assert_problem
 from tests.support.sockets import BINARY, CLOSE, CONTINUATION, JOIN, PING, PONG, TEXT, Wire
 from tests.support.stack import Stack
@@ -226,7 +226,9 @@ def test_a_reset_disturbs_nobody(stack: Stack, player: Player) -> None:
         {"Sec-WebSocket-Version": None},
         {"Sec-WebSocket-Version": "8"},
     ],
-    ids=lambda headers: "-".join(f"{name}={value}" for name, value in headers.items()).encode("ascii", "replace").decode(),
+    ids=lambda headers: (
+        "-".join(f"{name}={value}" for name, value in headers.items()).encode("ascii", "replace").decode()
+    ),
 )
 def test_a_bad_handshake_gets_a_problem(stack: Stack, player: Player, headers: dict[str, str | None]) -> None:
     with Wire(stack, player.access, headers=headers) as wire:
@@ -254,7 +256,8 @@ def test_an_extension_that_is_offered_is_not_used(stack: Stack, player: Player) 
 
 
 def test_a_slow_reader_delays_nobody_and_ends_on_the_last_version(stack: Stack, player: Player) -> None:
-    with Wire(stack, player.access, buffer=2_048) as slow, Wire(stack, player.access) as quick:
+    fill_board(stack)
+    with Wire(stack, player.access, buffer=16_384) as slow, Wire(stack, player.access) as quick:
         for wire in (slow, quick):
             wire.expect("connected")
             wire.join()
@@ -276,6 +279,7 @@ def test_a_slow_reader_delays_nobody_and_ends_on_the_last_version(stack: Stack, 
 @pytest.mark.slow
 def test_patience_has_an_end(stack: Stack, player: Player) -> None:
     """One that takes nothing for 20 s is closed; one that is silent is asked after 25 s whether it is there."""
+    fill_board(stack)
     with Wire(stack, player.access, buffer=2_048) as dead, Wire(stack, player.access) as silent:
         dead.expect("connected")
         silent.expect("connected")
@@ -286,13 +290,10 @@ def test_patience_has_an_end(stack: Stack, player: Player) -> None:
         assert 24 <= time.monotonic() - begun <= 30
         silent.send_frame(PONG, asked.payload)
         assert_works(silent)
-        dead.socket.settimeout(5)
-        with pytest.raises((ConnectionError, AssertionError)):
-            while True:
-                dead.expect("leaderboard:initial", 5)
+        assert dead.closed(5) is None, "whoever takes nothing does not take a close frame either"
 
 
-def clog(wire: Wire, asks: int = 6_000) -> None:
+def clog(wire: Wire, asks: int = 8_000) -> None:
     """Ask for much and read nothing, until the server can send no more."""
     mask = b"\0\0\0\0"
     ask = json.dumps({"event": "join", "data": JOIN}).encode()

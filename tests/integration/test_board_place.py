@@ -12,21 +12,19 @@ from config.catalogue import BOARD
 from models.database import autocommit
 from services.leaderboard import standings as in_postgresql
 from services.leaderboard.board import DOORBELL_MS, Standing, place, publish
-from services.leaderboard.keys import BoardKeys, user_id_of
-from services.leaderboard.rebuild import all_standings, rebuild
+from services.leaderboard.keys import BoardKeys
+from services.leaderboard.rebuild import rebuild
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import Servers
-from tests.support.people import EPOCH, People, a_standing
+from tests.support.people import EPOCH, People, a_standing, ranking
 
 KEYS = BoardKeys(BOARD)
-
-
-def ranking(resources: Resources) -> list[tuple[int, int]]:
-    """User ids and scores in the order of Redis."""
-    rows = resources.redis.zrevrange(KEYS.standings, 0, -1, withscores=True)
-    return [(user_id_of(name.decode()), int(score)) for name, score in rows]
+_INSERT = (
+    "INSERT INTO standings (board, user_id, score, reached_at, version, hidden) "
+    "VALUES (:board, :user_id, :score, :reached_at, :version, :hidden)"
+)
 
 
 def test_a_newer_version_replaces_and_an_older_or_equal_one_changes_nothing(resources: Resources) -> None:
@@ -165,21 +163,17 @@ def test_redis_and_postgresql_agree_on_every_rank(
         for n, (user, (score, micros, hidden)) in enumerate(zip(users, rows, strict=False))
     ]
     for row in chosen:
-        people.execute(
-            "INSERT INTO standings (board, user_id, score, reached_at, version, hidden) "
-            "VALUES (:board, :user, :score, :at, :version, :hidden)",
-            **{"board": BOARD, "user": row.user_id, "score": row.score, "at": row.reached_at},
-            **{"version": row.version, "hidden": row.hidden},
-        )
+        people.execute(_INSERT, board=BOARD, **row._asdict())
     rebuild(resources, BOARD)
     ranked = sorted((row for row in chosen if row.ranked), key=lambda row: (-row.score, row.reached_at, row.user_id))
     assert ranking(resources) == [(row.user_id, row.score) for row in ranked]
     assert people.top(100) == ranking(resources)
     with autocommit(resources.engine) as connection:
         for rank, row in enumerate(ranked, start=1):
-            who = {"user_id": row.user_id, "score": row.score, "reached_at": row.reached_at}
-            assert in_postgresql.rank(connection, BOARD, **who) == rank
-        assert {row.user_id for row in all_standings(connection, BOARD)} == {row.user_id for row in chosen}
+            found = in_postgresql.rank(
+                connection, BOARD, user_id=row.user_id, score=row.score, reached_at=row.reached_at
+            )
+            assert found == rank
 
 
 def test_times_are_kept_to_the_microsecond(resources: Resources) -> None:

@@ -1,16 +1,15 @@
-"""Reading the board by cache-aside: what is a hit, what drops the cache, who fills it, and what is left in an outage."""
+"""Reading the board by cache-aside: what is a hit, what drops the cache, who fills it; and what an outage leaves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import text
 
 from config.catalogue import BOARD
-from models.database import transaction
 from services.errors import ServiceUnavailable
 from services.leaderboard import reading
 from services.leaderboard.board import CACHE_SECONDS, place, publish
@@ -18,7 +17,7 @@ from services.leaderboard.keys import BoardKeys
 from services.leaderboard.reading import BoardAnswer, read_board
 from services.resources import Resources
 from services.sessions import Player
-from tests.support.ground import Servers
+from tests.support.ground import Servers, borrowed
 from tests.support.people import People, a_standing
 
 KEYS = BoardKeys(BOARD)
@@ -75,36 +74,37 @@ def test_a_miss_after_publishing_says_the_same_time_and_version(
     assert hit.body == miss.body
 
 
+@contextmanager
+def slow_postgresql(servers: Servers) -> Iterator[None]:
+    """While the block lasts, reading the standings does not come to an end."""
+    with borrowed(servers.postgres.connect()) as connection:
+        connection.autocommit = False
+        connection.cursor().execute("LOCK TABLE standings IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def slow_read(servers: Servers, resources: Resources, meanwhile: Callable[[], object]) -> BoardAnswer:
+    """A read whose query takes as long as `meanwhile`."""
+    with ThreadPoolExecutor() as threads:
+        with slow_postgresql(servers):
+            answer = threads.submit(read_board, resources, BOARD)
+            servers.wait_until_blocked("FROM standings")
+            meanwhile()
+        return answer.result(timeout=20)
+
+
 def test_many_misses_at_once_are_filled_by_one(
     servers: Servers, resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "FILL_MS", 20_000)
     people.complete(player)
     with ThreadPoolExecutor(8) as threads:
-        with transaction(resources.engine) as connection:
-            connection.execute(text("LOCK TABLE ledger_heads IN SHARE MODE"))
-            servers.superuser("UPDATE boards SET name = name")
+        with slow_postgresql(servers):
             answers = [threads.submit(read_board, resources, BOARD) for _ in range(8)]
+            servers.wait_until_blocked("FROM standings")
         found = [answer.result(timeout=20) for answer in answers]
     assert [answer.cached for answer in found].count(False) == 1
     assert len({answer.body for answer in found}) == 1
-
-
-def slow_read(servers: Servers, resources: Resources, meanwhile: Callable[[], object]) -> BoardAnswer:
-    """A read whose query takes as long as `meanwhile`."""
-    with ThreadPoolExecutor() as threads:
-        engine_role = "LOCK TABLE standings IN ACCESS EXCLUSIVE MODE"
-        connection = servers.postgres.connect()
-        try:
-            connection.autocommit = False
-            connection.cursor().execute(engine_role)
-            answer = threads.submit(read_board, resources, BOARD)
-            servers.wait_until_blocked("FROM standings")
-            meanwhile()
-        finally:
-            connection.rollback()
-            connection.close()
-        return answer.result(timeout=20)
 
 
 def test_a_board_that_moved_while_it_was_read_is_not_cached(
@@ -167,13 +167,19 @@ def test_without_postgresql_there_is_no_longer_board_and_none_that_was_never_pub
 
 
 def test_without_postgresql_a_failed_fill_does_not_hold_the_next_reader_up(
-    without: Callable[[str], Resources], resources: Resources, people: People, player: Player
+    without: Callable[[str], Resources],
+    resources: Resources,
+    people: People,
+    player: Player,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     people.complete(player)
     publish(resources, BOARD)
     resources.redis.delete(KEYS.top10)
+    monkeypatch.setattr(reading, "FILL_MS", 20_000)
     read_board(without("postgres"), BOARD)
-    assert read_board(resources, BOARD).cached is False
+    assert resources.redis.get(KEYS.cache_lock) is None
+    assert not read_board(resources, BOARD).cached
 
 
 def test_without_redis_the_board_comes_from_postgresql(

@@ -102,7 +102,7 @@ def test_the_owner_may_not_either(servers: Servers, people: People, player: Play
     ],
 )
 def test_the_applications_role_may_do_only_what_it_needs(resources: Resources, statement: str) -> None:
-    with autocommit(resources.engine) as connection, pytest.raises(ProgrammingError, match="denied|must be owner"):
+    with autocommit(resources.engine) as connection, pytest.raises(ProgrammingError, match=r"denied|must be owner"):
         connection.execute(text(statement))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from config.catalogue import BOARD
 from models.database import autocommit
-from services import action_tokens, scoring, sessions
+from services import action_tokens, proofs, scoring, sessions
 from services.errors import (
     AccountSuspended,
     ActionAlreadyCompleted,
@@ -143,9 +143,7 @@ def test_tokens_of_the_previous_key_are_still_opened(resources: Resources, peopl
     token = people.token(player)
     new = "zHxZ3cW2x9wTn3xO0pJ1mHn0w3T0yq0vQwJ0b4gq0nE="
     rotated = resources.settings.model_copy(update={"token_keys": (new, *resources.settings.token_keys)})
-    opened = action_tokens.open_token(
-        Resources(rotated, resources.catalogue, 5.0, 5.0), token, player.user_id
-    )
+    opened = action_tokens.open_token(Resources(rotated, resources.catalogue, 5.0, 5.0), token, player.user_id)
     assert opened.action.action_type == "reaction"
 
 
@@ -182,7 +180,9 @@ def test_the_bounds_themselves_are_not_suspicious(people: People, player: Player
     assert people.spend(player, people.token(player, age_ms=61_000), ms).new_score == 100
 
 
-def test_suspicions_join_one_open_case_and_flag_the_account_which_can_still_play(people: People, player: Player) -> None:
+def test_suspicions_join_one_open_case_and_flag_the_account_which_can_still_play(
+    people: People, player: Player
+) -> None:
     for ms in (1, 2, 3):
         with pytest.raises(SuspiciousActivity):
             people.complete(player, ms=ms)
@@ -207,7 +207,7 @@ def test_data_is_part_of_the_proof(people: People, player: Player) -> None:
     assert people.spend(player, token, data={"b": [1, "ü"], "a": None}).new_score == 100
     other = people.token(player)
     with pytest.raises(SuspiciousActivity):
-        people.spend(player, other, data={"a": 1}, checksum=scoring.proofs.checksum(other, 5_000, {"a": 2}))
+        people.spend(player, other, data={"a": 1}, checksum=proofs.checksum(other, 5_000, {"a": 2}))
 
 
 def test_a_once_action_pays_once_for_ever(resources: Resources, people: People, player: Player) -> None:

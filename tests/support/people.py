@@ -17,6 +17,7 @@ from models.database import autocommit
 from services import action_tokens, proofs, scoring
 from services.accounts import username_key
 from services.leaderboard.board import Placement, Standing, place
+from services.leaderboard.keys import BoardKeys, user_id_of
 from services.leaderboard.standings import of_players, top
 from services.resources import Resources
 from services.scoring import Completion
@@ -123,7 +124,10 @@ class People:
 
     def entries(self, player: Player) -> list[int]:
         """The ids of a player's ledger entries, the oldest first."""
-        return [row[0] for row in self.execute("SELECT id FROM ledger_entries WHERE user_id = :id ORDER BY seq", id=player.user_id)]
+        return [
+            row[0]
+            for row in self.execute("SELECT id FROM ledger_entries WHERE user_id = :id ORDER BY seq", id=player.user_id)
+        ]
 
     def standing(self, player: Player) -> Standing:
         """What PostgreSQL says of a player."""
@@ -146,6 +150,14 @@ class People:
             return list(result) if result.returns_rows else []
 
 
-def a_standing(user_id: int, score: int, *, micros: int = 0, version: int = 1, name: str = "", hidden: bool = False) -> Standing:
+def ranking(resources: Resources) -> list[tuple[int, int]]:
+    """User ids and scores in the order of Redis."""
+    rows: Any = resources.redis.zrevrange(BoardKeys(BOARD).standings, 0, -1, withscores=True)
+    return [(user_id_of(name.decode()), int(score)) for name, score in rows]
+
+
+def a_standing(
+    user_id: int, score: int, *, micros: int = 0, version: int = 1, name: str = "", hidden: bool = False
+) -> Standing:
     """A standing out of thin air, reached `micros` after the epoch of these tests."""
     return Standing(user_id, name or f"user {user_id}", score, EPOCH + timedelta(microseconds=micros), version, hidden)

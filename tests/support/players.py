@@ -93,7 +93,9 @@ class Player:
         )
 
 
-def completion_body(token: str, took: int = 1_500, data: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def completion_body(
+    token: str, took: int = 1_500, data: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """The body of a completion whose proof is right, unless `changes` replace it."""
     proof = {"completionTime": took, "checksum": checksum(token, took, data)}
     body: dict[str, Any] = {"actionToken": token, "proof": proof}
@@ -138,7 +140,14 @@ def log_in(
     body = answer.json()
     session = str(claims_of(body["accessToken"])["sid"])
     return Player(
-        stack, body["userId"], body["username"], session, body["accessToken"], body["refreshToken"], str(client.base_url), client
+        stack,
+        body["userId"],
+        body["username"],
+        session,
+        body["accessToken"],
+        body["refreshToken"],
+        str(client.base_url),
+        client,
     )
 
 
@@ -155,9 +164,28 @@ def crowd(stack: Stack, size: int) -> list[Player]:
     )
     http = httpx.Client(base_url=stack.url, timeout=20, trust_env=False, limits=httpx.Limits(max_connections=300))
     return [
-        Player(stack, int(str(user)), str(name), str(session), token_for(stack, int(str(user)), str(session)), "", stack.url, http)
+        Player(
+            stack,
+            int(str(user)),
+            str(name),
+            str(session),
+            token_for(stack, int(str(user)), str(session)),
+            "",
+            stack.url,
+            http,
+        )
         for user, session, name in rows
     ]
+
+
+def fill_board(stack: Stack, size: int = 15) -> None:
+    """At least so many players with points."""
+    count = stack.ask("SELECT count(*) FROM standings WHERE score > 0")[0][0]
+    players = crowd(stack, max(0, size - int(str(count))))
+    for someone in players:
+        assert someone.once("guess", {"number": 7}).status_code == 200
+    for someone in players[:1]:
+        someone.close()  # They share their connections.
 
 
 def claims_of(token: str) -> dict[str, Any]:

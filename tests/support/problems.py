@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 PLAIN = {"type", "title", "status", "code", "detail"}
-INSIDE = ("Traceback", "File \"", "psycopg2", "sqlalchemy", "redis.exceptions", "SELECT ", "/site-packages/", ".py")
+INSIDE = ("Traceback", 'File "', "psycopg2", "sqlalchemy", "redis.exceptions", "SELECT ", "/site-packages/", ".py")
 
 
 def assert_problem(answer: httpx.Response, status: int, *codes: str) -> dict[str, object]:

@@ -70,7 +70,9 @@ class Wire:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.socket.close()
 
     def send(self, event: str, data: object = None) -> None:
@@ -82,7 +84,9 @@ class Wire:
         """Send a text frame."""
         self.send_frame(TEXT, text if isinstance(text, bytes) else text.encode())
 
-    def send_frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, rsv: int = 0) -> None:
+    def send_frame(
+        self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, rsv: int = 0
+    ) -> None:
         """Send one frame, whatever it is."""
         first = (0x80 if fin else 0) | rsv << 4 | opcode
         size = len(payload)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -88,10 +88,8 @@ class Part:
             return
         self.process.kill()
         self.process.wait()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process = None
 
     def stop(self, seconds: float = 10.0) -> None:
@@ -99,10 +97,8 @@ class Part:
         if self.process is None:
             return
         self.process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def text(self) -> str:
@@ -164,7 +160,7 @@ class Stack:
     def settings(self) -> Settings:
         """The settings of the parts."""
         own = {name.removeprefix("FAIRBOARD_").lower(): value for name, value in self.fairboard.items()}
-        return Settings(_env_file=None, **own)  # type: ignore[arg-type,call-arg]  # pydantic turns text into types
+        return Settings(_env_file=None, **own)  # type: ignore[arg-type]  # pydantic turns text into types
 
     def resources(self) -> Resources:
         """The services' resources on the same servers, for looking inside."""
@@ -221,7 +217,7 @@ class Stack:
         for part in self.parts.values():
             part.kill()
         for server in self.servers:
-            server.resume()
+            self.thaw(server)
             server.kill()
 
     def wait_until_ready(self, url: str | None = None) -> None:
@@ -237,8 +233,16 @@ class Stack:
 
     def heal(self) -> None:
         """Start again whatever a test has ended or frozen, and wait until all is well."""
+        self.restart()
+        self.wait_until_quiet()
+
+    def restart(self) -> None:
+        """Start again whatever has ended or is frozen, as the supervisor of `fairboard up` does."""
+        # Our own connections may be dead as well.
+        self.resources().engine.dispose()
+        self.resources().redis.close()
         for server in self.servers:
-            server.resume()
+            self.thaw(server)
             if server.process is None or server.process.poll() is not None:
                 server.start()
         for part in self.parts.values():
@@ -246,7 +250,16 @@ class Stack:
                 part.kill()
                 part.start()
         self.wait_until_ready()
-        self.wait_until_quiet()
+
+    @staticmethod
+    def freeze(server: EmbeddedServer) -> None:
+        """Stop a server with all its processes, so that even open connections get no answer."""
+        _signal_family(server, signal.SIGSTOP)
+
+    @staticmethod
+    def thaw(server: EmbeddedServer) -> None:
+        """Let a frozen server go on."""
+        _signal_family(server, signal.SIGCONT)
 
     def wait_until_quiet(self) -> None:
         """Return when the outbox is drained and Redis equals PostgreSQL: beat and the workers are at it."""
@@ -293,6 +306,15 @@ class Stack:
             yield Web(part, port)
         finally:
             part.kill()
+
+
+def _signal_family(server: EmbeddedServer, signum: signal.Signals) -> None:
+    if server.process is None:
+        return
+    main = psutil.Process(server.process.pid)
+    for process in [main, *main.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signum)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import cast
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ MAX_FRAME = 4096
 AUTHENTICATE_SECONDS = 5.0
 PING_SECONDS = 25
 MAX_ERRORS = 3
+KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 sock = Sock()
 
@@ -170,12 +172,20 @@ def _check_handshake() -> None:
         return
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise InvalidRequest("This is a WebSocket endpoint.")
+    _check_version_and_key()
     _check_origin()
     # Compression costs a compressor per socket and more time than the frames are worth; see ADR 0004.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     if request.headers.get("Authorization"):
         credentials = read_access_token(bearer())
         sessions.authenticate(resources(), credentials.user_id, credentials.session_id)
+
+
+def _check_version_and_key() -> None:
+    """Refuse what the handshake would stumble over after the upgrade has begun (RFC 6455, section 4.2.1)."""
+    key = request.headers.get("Sec-WebSocket-Key", "")
+    if request.headers.get("Sec-WebSocket-Version") != "13" or not KEY.fullmatch(key):
+        raise InvalidRequest("Sec-WebSocket-Version must be 13, and Sec-WebSocket-Key 16 bytes in base64.")
 
 
 def _check_origin() -> None:

@@ -1,0 +1,7 @@
+-- Overwrite what the cache says of a player's sessions, but for those that were revoked meanwhile.
+--
+-- KEYS     the sessions, as cached by services/sessions.py
+-- ARGV[1]  the new value   ARGV[2] its life in seconds
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) ~= '-INVALID_TOKEN' then redis.call('SET', key, ARGV[1], 'EX', ARGV[2]) end
+end

@@ -1,0 +1,301 @@
+"""What mends the board: the outbox, the sweep, the rebuild; and the purge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from config.catalogue import BOARD
+from models.database import DatabaseUnavailableError, transaction
+from services import reconcile
+from services.leaderboard import rebuild as rebuilding
+from services.leaderboard.board import place, publish
+from services.leaderboard.keys import BoardKeys
+from services.leaderboard.rebuild import is_current, rebuild
+from services.reconcile import drain_outbox, outbox_backlog, purge, sweep
+from services.redis_client import RedisUnavailableError
+from services.resources import Resources
+from services.sessions import Player
+from services.verify import redis_differences, verify
+from tests.support.ground import Servers
+from tests.support.people import People, a_standing
+
+KEYS = BoardKeys(BOARD)
+
+
+@pytest.fixture
+def crowd(people: People) -> list[Player]:
+    """Seven players with points that Redis knows."""
+    players = people.several(7)
+    for player in players:
+        people.complete(player)
+    drain_outbox(people.resources)
+    return players
+
+
+def outbox(people: People) -> int:
+    return int(people.execute("SELECT count(*) FROM outbox")[0][0])
+
+
+def test_the_outbox_drains_what_a_crash_left_between_commit_and_redis(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    for player in (*crowd[:3], crowd[0]):
+        people.earn(player, 1_000)
+    drained = drain_outbox(resources)
+    assert (drained.rows, drained.players) == (4, {player.user_id for player in crowd[:3]})
+    assert list(verify(resources, BOARD)) == []
+    assert drain_outbox(resources) == reconcile.Drained(0, set())
+
+
+def test_draining_what_redis_has_already_changes_nothing(resources: Resources, people: People) -> None:
+    people.complete(people.join())
+    publish(resources, BOARD)
+    assert drain_outbox(resources).rows == 1
+    assert publish(resources, BOARD).outcome == "unchanged"
+
+
+def test_the_outbox_is_drained_in_batches_to_the_end(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "DRAIN_BATCH", 3)
+    for _ in range(10):
+        people.earn(player, 1)
+    assert drain_outbox(resources).rows == 10
+    assert outbox(people) == 0
+
+
+def test_without_redis_the_outbox_keeps_everything(
+    without: Callable[[str], Resources], resources: Resources, people: People, player: Player
+) -> None:
+    people.earn(player, 5)
+    with pytest.raises(RedisUnavailableError):
+        drain_outbox(without("redis"))
+    assert outbox(people) == 1
+    assert drain_outbox(resources).rows == 1
+
+
+def test_a_drain_skips_rows_that_another_one_holds(
+    servers: Servers, resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    people.earn(crowd[0], 1)
+    people.earn(crowd[1], 1)
+    with transaction(resources.engine) as connection:
+        connection.execute(text("SELECT id FROM outbox ORDER BY id LIMIT 1 FOR UPDATE"))
+        assert drain_outbox(resources).rows == 1
+    assert drain_outbox(resources).rows == 1
+
+
+def test_the_backlog_tells_rows_and_age(resources: Resources, people: People, player: Player) -> None:
+    assert outbox_backlog(resources) == (0, 0.0)
+    people.earn(player, 5)
+    people.execute("UPDATE outbox SET created_at = now() - interval '5 seconds'")
+    rows, age = outbox_backlog(resources)
+    assert rows == 1
+    assert age == pytest.approx(5, abs=1)
+
+
+def test_a_sweep_has_nothing_to_do_on_a_board_that_is_there(resources: Resources, crowd: list[Player]) -> None:
+    assert sweep(resources, BOARD) is None
+
+
+def test_a_sweep_mends_the_board_after_a_flush(resources: Resources, people: People, crowd: list[Player]) -> None:
+    resources.redis.flushall()
+    people.complete(crowd[0])
+    assert not is_current(resources, BOARD)
+    assert sweep(resources, BOARD) == 7
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_a_sweep_mends_the_board_after_a_restart_that_lost_writes(
+    servers: Servers, resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    """The restarted server has the mark of a complete board from its file, but a run id of its own."""
+    resources.redis.bgrewriteaof()
+    resources.redis.zrem(KEYS.standings, *resources.redis.zrange(KEYS.standings, 0, 2))
+    servers.redis.stop()
+    servers.redis.start()
+    assert resources.redis.exists(KEYS.loaded)
+    assert sweep(resources, BOARD) == 7
+    assert list(verify(resources, BOARD)) == []
+    assert sweep(resources, BOARD) is None
+
+
+def test_one_sweep_at_a_time(resources: Resources, people: People, crowd: list[Player]) -> None:
+    resources.redis.flushall()
+    with transaction(resources.engine) as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": reconcile.SWEEP_LOCK})
+        assert sweep(resources, BOARD) is None
+        assert not is_current(resources, BOARD)
+    assert sweep(resources, BOARD) == 7
+
+
+def test_a_rebuild_removes_who_does_not_belong_and_drops_the_cache(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    resources.redis.zadd(KEYS.standings, {"0000000000000000:000000000001": 99})
+    place(resources, BOARD, [a_standing(1, 10**6)])
+    resources.redis.set(KEYS.top10, "old")
+    assert rebuild(resources, BOARD) == 7
+    assert not resources.redis.exists(KEYS.top10, KEYS.rebuilding, KEYS.new_standings, KEYS.new_players)
+    assert resources.redis.ttl(KEYS.standings) == resources.redis.ttl(KEYS.players) == -1
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_a_rebuild_of_nobody_leaves_an_empty_board(resources: Resources) -> None:
+    place(resources, BOARD, [a_standing(1, 10)])
+    assert rebuild(resources, BOARD) == 0
+    assert resources.redis.zcard(KEYS.standings) == 0
+    assert is_current(resources, BOARD)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild in steps of two players."""
+    monkeypatch.setattr(rebuilding, "CHUNK", 2)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_completions_and_reversals_during_a_rebuild_are_in_the_new_board(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    """After each chunk, to players that are loaded already and to some that are not."""
+    turns, suspects = iter(crowd[:4] * 2), iter([crowd[4], crowd[6], crowd[5], crowd[4]])
+
+    def play(done: int, total: int) -> None:
+        people.complete(next(turns))
+        people.complete(next(turns))
+        suspect = next(suspects)
+        people.execute("SELECT set_hidden(:id, :hidden)", id=suspect.user_id, hidden=done < 7)
+        people.place(suspect)
+
+    assert rebuild(resources, BOARD, play) == 7
+    assert list(verify(resources, BOARD)) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_newcomers_during_a_rebuild_are_in_the_new_board(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    def join(done: int, total: int) -> None:
+        people.complete(people.join())
+
+    assert rebuild(resources, BOARD, join) == 7
+    assert resources.redis.zcard(KEYS.standings) == 11
+    assert list(verify(resources, BOARD)) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_rebuild_shows_its_progress(resources: Resources, crowd: list[Player]) -> None:
+    seen: list[tuple[int, int]] = []
+    rebuild(resources, BOARD, lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("when", [2, 7])
+def test_a_rebuild_that_another_took_over_says_so_and_harms_nothing(
+    resources: Resources, people: People, crowd: list[Player], when: int
+) -> None:
+    def take_over(done: int, total: int) -> None:
+        if done == when:
+            assert rebuild(resources, BOARD) == 7
+
+    assert rebuild(resources, BOARD, take_over) is None
+    assert list(verify(resources, BOARD)) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_rebuild_that_began_to_take_over_and_died_does_not_empty_the_board(
+    resources: Resources, people: People, crowd: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> Any:
+        raise RedisUnavailableError
+
+    def begin_and_die(done: int, total: int) -> None:
+        if done == 7:
+            with monkeypatch.context() as patch:
+                patch.setattr(rebuilding, "_load", die)
+                with pytest.raises(RedisUnavailableError):
+                    rebuild(resources, BOARD)
+
+    assert rebuild(resources, BOARD, begin_and_die) is None
+    assert resources.redis.zcard(KEYS.standings) == 7
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_nobody_sees_an_empty_board_while_rebuilds_take_over_from_each_other(
+    resources: Resources, crowd: list[Player]
+) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        rebuilds = [threads.submit(rebuild, resources, BOARD) for _ in range(60)]
+        sizes = set()
+        while not all(one.done() for one in rebuilds):
+            sizes.add(resources.redis.zcard(KEYS.standings))
+    assert sizes == {7}
+    assert [one.result() for one in rebuilds if one.result()]
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_a_rebuild_without_postgresql_leaves_the_old_board(
+    without: Callable[[str], Resources], resources: Resources, crowd: list[Player]
+) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        rebuild(without("postgres"), BOARD)
+    assert resources.redis.zcard(KEYS.standings) == 7
+    assert list(redis_differences(resources, BOARD, lambda *_: None)) == []
+
+
+def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd: list[Player]) -> None:
+    def die(done: int, total: int) -> None:
+        assert 0 < resources.redis.ttl(KEYS.rebuilding) <= 60
+        assert 0 < resources.redis.ttl(KEYS.new_standings) <= 60
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rebuild(resources, BOARD, die)
+    assert rebuild(resources, BOARD) == 7
+
+
+@pytest.fixture
+def deletions(resources: Resources) -> Iterator[list[int]]:
+    """How many rows each DELETE removed."""
+    removed: list[int] = []
+
+    def watch(connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.lstrip().startswith("DELETE"):
+            removed.append(cursor.rowcount)
+
+    event.listen(resources.engine, "after_cursor_execute", watch)
+    yield removed
+    event.remove(resources.engine, "after_cursor_execute", watch)
+
+
+def test_expired_tokens_and_sessions_are_purged_in_batches_a_day_later(
+    resources: Resources, people: People, deletions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "PURGE_BATCH", 3)
+    day = 86_400_000
+    old, young = people.several(7), people.several(2)
+    for player in old:
+        people.token(player, age_ms=day + 301_000)
+    tokens = [people.token(player, age_ms=day + 290_000) for player in young]
+    people.execute(
+        "UPDATE sessions SET expires_at = now() - interval '25 hours' WHERE user_id <= :last", last=old[-1].user_id
+    )
+    assert purge(resources) == reconcile.Purged(tokens=7, sessions=7)
+    assert deletions == [3, 3, 1, 3, 3, 1]
+    assert people.execute("SELECT count(*) FROM action_tokens") == [(len(tokens),)]
+    assert people.execute("SELECT count(*) FROM sessions") == [(2,)]
+    assert purge(resources) == reconcile.Purged(0, 0)
+
+
+def test_used_tokens_are_purged_while_their_entries_stay(resources: Resources, people: People, player: Player) -> None:
+    people.complete(player)
+    people.execute("UPDATE action_tokens SET expires_at = now() - interval '2 days'")
+    assert purge(resources).tokens == 1
+    assert list(verify(resources, BOARD)) == []

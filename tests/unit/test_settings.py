@@ -1,0 +1,156 @@
+"""Settings: each is checked at start, errors name the variable and never its value, and the environment comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from config.settings import Settings, SettingsError, get_settings
+
+KEY, OTHER_KEY = "hYm0tXc0oI3l1b5k0bMAdMW7A1m7qiPdSFD-UyrKQY4=", "zHxZ3cW2x9wTn3xO0pJ1mHn0w3T0yq0vQwJ0b4gq0nE="
+SECRET = "a secret of thirty-two bytes or more"
+REQUIRED = {
+    "FAIRBOARD_DATABASE_URL": "postgresql://app:hush-hush@db/fairboard",
+    "FAIRBOARD_REDIS_URL": "redis://:hush-hush@redis:6379/0",
+    "FAIRBOARD_JWT_SECRET": SECRET,
+    "FAIRBOARD_TOKEN_KEYS": KEY,
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """All that is required, and an empty data folder."""
+    for name, value in {**REQUIRED, "FAIRBOARD_DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"FAIRBOARD_{name}", value)
+    return get_settings()
+
+
+def error(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(monkeypatch, **variables)
+    return str(caught.value)
+
+
+def test_the_defaults_are_those_of_the_documents() -> None:
+    settings = get_settings()
+    assert (settings.host, settings.port, settings.flower_port) == ("127.0.0.1", 8000, 5555)
+    assert (settings.auth_address_limit, settings.sockets_per_player, settings.public_board) == (60, 20, False)
+    assert settings.celery_url == settings.redis_url
+    assert settings.owner_url == settings.database_url
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_missing_secret_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, name: str, empty: bool) -> None:
+    if empty:
+        monkeypatch.setenv(name, "")
+    else:
+        monkeypatch.delenv(name)
+    assert error(monkeypatch).startswith(f"{name}: is not set")
+
+
+def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in REQUIRED:
+        monkeypatch.delenv(name)
+    assert {line.partition(":")[0] for line in error(monkeypatch).splitlines()} == set(REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_SECRET", "thirty-one bytes are not enough"),
+        ("JWT_SECRET", SECRET + ",too short"),
+        ("JWT_SECRET", ","),
+        ("TOKEN_KEYS", "hush"),
+        ("TOKEN_KEYS", f"{KEY},hush"),
+        ("TOKEN_KEYS", KEY[:-4]),
+        ("TOKEN_KEYS", " , "),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "eighty"),
+        ("WEB_WORKERS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+        ("PUBLIC_BOARD", "perhaps"),
+        ("AUTH_ADDRESS_LIMIT", "-1"),
+        ("ACCESS_TOKEN_SECONDS", "4"),
+        ("PASSWORD_MIN_LENGTH", "7"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("DATABASE_DEADLINE", "0"),
+        ("REDIS_DEADLINE", "nan"),
+        ("SOCKETS_PER_PLAYER", "0"),
+    ],
+)
+def test_a_bad_setting_is_named_and_its_value_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    message = error(monkeypatch, **{name: value})
+    assert message.startswith(f"FAIRBOARD_{name}: ")
+    for secret in [value, *value.split(","), *REQUIRED.values(), "hush-hush"]:
+        assert len(secret) < 4 or secret not in message
+
+
+def test_the_two_kinds_of_keys_must_not_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = error(monkeypatch, JWT_SECRET=f"{SECRET},{KEY}")
+    assert "FAIRBOARD_JWT_SECRET and FAIRBOARD_TOKEN_KEYS must not share a key" in message
+    assert KEY not in message
+
+
+def test_the_chain_of_the_error_shows_no_value_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRBOARD_JWT_SECRET", "hush-hush")
+    with pytest.raises(SettingsError) as caught:
+        get_settings()
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_settings_do_not_show_their_secrets_when_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = repr(read(monkeypatch, TOKEN_KEYS=f"{KEY},{OTHER_KEY}", FLOWER_BASIC_AUTH="user:hush-hush"))
+    for secret in (SECRET, KEY, OTHER_KEY, "hush-hush"):
+        assert secret not in shown
+
+
+def test_keys_are_a_list_and_the_first_is_the_one_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, TOKEN_KEYS=f" {KEY} , {OTHER_KEY} ", JWT_SECRET=f"{SECRET},{SECRET}2")
+    assert settings.token_keys == (KEY, OTHER_KEY)
+    assert settings.jwt_secret == (SECRET, SECRET + "2")
+    assert settings.jwt_key_id(SECRET) != settings.jwt_key_id(SECRET + "2")
+    assert SECRET[:6] not in settings.jwt_key_id(SECRET)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_the_database_driver_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    settings = read(monkeypatch, DATABASE_URL=f"{scheme}://a@b/c", MIGRATION_DATABASE_URL=f"{scheme}://o@b/c")
+    assert (settings.database_url, settings.owner_url) == ("postgresql+psycopg2://a@b/c", "postgresql+psycopg2://o@b/c")
+
+
+def test_what_the_environment_leaves_out_comes_from_runtime_env(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = {**REQUIRED, "FAIRBOARD_PORT": "8123", "FAIRBOARD_FLOWER_PORT": "5123"}
+    (tmp_path / "runtime.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    for name in REQUIRED:
+        monkeypatch.delenv(name)
+    settings = read(monkeypatch, PORT="9000")
+    assert (settings.port, settings.flower_port, settings.jwt_secret) == (9000, 5123, (SECRET,))
+
+
+def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("FAIRBOARD_SOMETHING_ELSE", "x")
+    assert get_settings().port == 8000
+
+
+def test_settings_are_not_changed_later() -> None:
+    with pytest.raises(ValidationError):
+        get_settings().port = 1  # type: ignore[misc]  # what mypy forbids is what is shown

@@ -1,0 +1,112 @@
+"""Usernames: what they may be made of, and which of them are the same."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, strategies as st
+
+from services.accounts import clean_username, username_key
+from services.errors import InvalidRequest
+
+
+def refused(name: str) -> bool:
+    try:
+        clean_username(name)
+    except InvalidRequest as error:
+        return list(error.errors or {}) == ["username"]
+    return False
+
+
+@pytest.mark.parametrize(
+    "name", ["ada", "x" * 32, "Ada Lovelace", "a-b_c.d", "李小龙", "Ünïcödé", "мария", "🚀🚀🚀", "a|b", "O'Neil"]
+)
+def test_names_of_people_are_taken_as_they_are(name: str) -> None:
+    assert clean_username(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "ab", "x" * 33, "🚀🚀"])
+def test_a_name_has_3_to_32_characters(name: str) -> None:
+    assert refused(name)
+
+
+def test_characters_are_counted_after_normalisation() -> None:
+    assert clean_username("u\u0308" * 3) == "\u00fc" * 3
+    assert refused("u\u0308" * 2)
+    assert clean_username("u\u0308" * 32) == "\u00fc" * 32
+    assert refused("u\u0308" * 33)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("\x00", "\x07", "\n", "\t", "\r", "\x1b", "\x7f", "\x85"),
+        *("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),
+        *(
+            "\u202a",
+            "\u202b",
+            "\u202c",
+            "\u202d",
+            "\u202e",
+            "\u2066",
+            "\u2067",
+            "\u2068",
+            "\u2069",
+            "\u200e",
+            "\u200f",
+            "\u061c",
+        ),
+        *("\u2028", "\u2029", "\ue000", "\U000f0000", "\ud800", "\udfff", "\uffff", "\u0378", "\U000e0041"),
+        *("\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\u3164", "\ufe00", "\ufe0f", "\uffa0", "\U000e0100"),
+    ],
+)
+def test_control_reordering_and_invisible_characters_are_refused(hidden: str) -> None:
+    assert refused(f"ada{hidden}b")
+    assert refused(f"{hidden}adab")
+    assert refused(hidden * 3)
+
+
+@pytest.mark.parametrize(
+    "name", [" ada", "ada ", "a  b", "   ", "\u00a0ada", "ada\u3000", "a \u00a0b", "a\u2003\u2003b"]
+)
+def test_spaces_that_nobody_sees_are_refused(name: str) -> None:
+    assert refused(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ada", "aDA"),
+        ("Straße", "STRASSE"),
+        ("Ada", "\uff21\uff44\uff41"),
+        ("ﬁne", "fine"),
+        ("\u212bngstrom", "ångstrom"),
+        ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ("a b c", "a\u00a0b\u00a0c"),
+        ("①②③", "123"),
+    ],
+)
+def test_names_that_differ_in_case_or_form_only_are_the_same(one: str, other: str) -> None:
+    assert username_key(one) == username_key(other)
+
+
+def test_other_names_are_not_the_same() -> None:
+    assert len({username_key(name) for name in ("ada", "ad\u0430", "a d a", "ada1", "adá")}) == 5
+
+
+@given(st.text(max_size=40))
+def test_the_key_is_the_same_for_every_way_to_write_a_name(name: str) -> None:
+    key = username_key(name)
+    assert username_key(key) == key
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert username_key(unicodedata.normalize(form, name)) == key
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_a_cleaned_name_is_clean(name: str) -> None:
+    if not refused(name):
+        cleaned = clean_username(name)
+        assert clean_username(cleaned) == cleaned
+        assert 3 <= len(cleaned) <= 32
+        assert username_key(cleaned) == username_key(name)
