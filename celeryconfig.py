@@ -44,6 +44,7 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 5,
     "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,  # Look for lost messages at each interval; by default, at each tenth.
     "max_retries": 1,
     "interval_start": 0,
     "interval_max": 0.2,

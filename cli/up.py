@@ -112,6 +112,8 @@ def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, Em
         # What a part prints should be seen when it is printed, although it goes through a pipe.
         "PYTHONUNBUFFERED": "1",
     }
+    if password := os.environ.get(f"{PREFIX}FLOWER_BASIC_AUTH"):
+        values["FLOWER_BASIC_AUTH"] = password  # Flower finds flowerconfig.py only where it is started.
     return values
 
 

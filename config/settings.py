@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     public_board: bool = Field(False, description="Whether the board can be read without an account.")
     sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open in one web process.")
-    analysis_window: int = Field(10, ge=1, le=3600, description="Seconds between two analyses of one player.")
+    analysis_window: int = Field(10, ge=1, le=50, description="Seconds between two analyses of one player.")
 
     database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")
     database_deadline: float = Field(1.5, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")

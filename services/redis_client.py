@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from redis.retry import Retry
 
 LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
+SILENCE_SECONDS = 0.5
+"""After an answer that did not come in time, nobody else waits for one this long: a frozen Redis costs one deadline."""
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
 
 
@@ -65,6 +68,7 @@ class QuickConnection:
     def __init__(self, redis: Redis) -> None:
         """Connects at the first call, with the settings of the client."""
         self._pool = redis.connection_pool
+        self._silent_until = 0.0
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
@@ -72,6 +76,8 @@ class QuickConnection:
 
         Raises RedisUnavailableError.
         """
+        if time.monotonic() < self._silent_until:
+            raise RedisUnavailableError("Redis did not answer a moment ago")
         with translate_outage():
             if self._idle:
                 with suppress(RedisConnectionError):
@@ -83,7 +89,9 @@ class QuickConnection:
         try:
             connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
             replies = [_read(connection) for _ in commands]
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, RedisTimeoutError):
+                self._silent_until = time.monotonic() + SILENCE_SECONDS
             connection.disconnect()  # What is left of a reply must not answer the next command.
             raise
         if len(self._idle) < MAX_IDLE:

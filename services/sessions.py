@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -67,11 +68,8 @@ def load(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
     Raises InvalidToken, AccountSuspended or ServiceUnavailable.
     """
     value = _from_postgresql(resources, user_id, session_id)
-    try:
-        with translate_outage():
-            resources.redis.set(session_key(user_id, session_id), value, nx=True, ex=CACHE_SECONDS)
-    except RedisUnavailableError:
-        pass  # Only the cache is missing; whoever needs Redis for more says so itself.
+    with suppress(RedisUnavailableError):  # Only the cache is missing; whoever needs Redis for more says so itself.
+        resources.quick.call(("SET", session_key(user_id, session_id), value, "NX", "EX", CACHE_SECONDS))
     return parse(value.encode(), user_id, session_id)
 
 

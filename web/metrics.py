@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from redis import Redis
 
 from models.database import DatabaseUnavailableError
@@ -57,26 +60,37 @@ def metrics() -> Response:
         own = generate_latest(registry)
     else:
         own = generate_latest()
-    return Response(own + generate_latest(_backlog(resources())), content_type=CONTENT_TYPE_LATEST)
+    backlog = CollectorRegistry()
+    backlog.register(_Backlog(resources()))
+    return Response(own + generate_latest(backlog), content_type=CONTENT_TYPE_LATEST)
 
 
-def _backlog(own: Resources) -> CollectorRegistry:
-    """Measured when asked. What cannot be reached is left out rather than reported as zero."""
-    registry = CollectorRegistry()
-    queue = Gauge("fairboard_queue_messages", "Tasks waiting in a queue.", ["queue"], registry=registry)
-    rows = Gauge("fairboard_outbox_rows", "Standings that Redis may not have yet.", registry=registry)
-    age = Gauge("fairboard_outbox_age_seconds", "Age of the oldest of them.", registry=registry)
-    try:
-        broker: Redis = make_redis(own.settings.celery_url, deadline=own.redis_deadline)
+class _Backlog(Collector):
+    """What waits, measured when asked. What cannot be reached is left out rather than reported as zero."""
+
+    def __init__(self, own: Resources) -> None:
+        self._own = own
+
+    def collect(self) -> Iterator[Metric]:
+        """Queues and outbox."""
+        try:
+            yield from self._queues()
+        except AWAY as error:
+            log.warning("metrics without queues: %s", error)
+        try:
+            yield from self._outbox()
+        except DatabaseUnavailableError as error:
+            log.warning("metrics without outbox: %s", error)
+
+    def _queues(self) -> Iterator[Metric]:
+        broker: Redis = make_redis(self._own.settings.celery_url, deadline=self._own.redis_deadline)
+        waiting = GaugeMetricFamily("fairboard_queue_messages", "Tasks waiting in a queue.", labels=["queue"])
         for name in QUEUES:
-            queue.labels(name).set(int(broker.llen(name)))
+            waiting.add_metric([name], int(broker.llen(name)))
         broker.close()
-    except AWAY as error:
-        log.warning("metrics without queues: %s", error)
-    try:
-        count, seconds = outbox_backlog(own)
-        rows.set(count)
-        age.set(seconds)
-    except DatabaseUnavailableError as error:
-        log.warning("metrics without outbox: %s", error)
-    return registry
+        yield waiting
+
+    def _outbox(self) -> Iterator[Metric]:
+        rows, seconds = outbox_backlog(self._own)
+        yield GaugeMetricFamily("fairboard_outbox_rows", "Standings that Redis may not have yet.", value=rows)
+        yield GaugeMetricFamily("fairboard_outbox_age_seconds", "Age of the oldest of them.", value=seconds)

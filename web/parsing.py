@@ -86,4 +86,9 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=NumberLiteral, parse_constant=_refuse_constant)
+def _parse_int(literal: str) -> int | NumberLiteral:
+    """Minus zero is the one whole number that Python would write otherwise than it was sent."""
+    return NumberLiteral(literal) if literal == "-0" else int(literal)
+
+
+_DECODER = json.JSONDecoder(parse_float=NumberLiteral, parse_int=_parse_int, parse_constant=_refuse_constant)

@@ -42,6 +42,17 @@ class RefreshCredentials:
     refresh_id: uuid.UUID
 
 
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What a token with a right signature says."""
+
+    kind: str
+    user_id: int
+    session_id: uuid.UUID
+    refresh_id: uuid.UUID | None
+    expires_at: int
+
+
 def register_jwt(app: Flask, settings: Settings) -> None:
     """Configure flask-jwt-extended: HS256 only, issuer and audience checked, the key chosen by `kid`."""
     app.config.update(
@@ -76,28 +87,37 @@ def make_tokens(user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID) -> t
 def read_access_token(token: str) -> Credentials:
     """Raises InvalidToken for one that is broken or of the wrong type, TokenExpired for one that was right once."""
     claims = _claims(token, "access")
-    return Credentials(int(claims["sub"]), uuid.UUID(claims["sid"]), int(claims["exp"]))
+    return Credentials(claims.user_id, claims.session_id, claims.expires_at)
 
 
 def read_refresh_token(token: str) -> RefreshCredentials:
     """Raises InvalidToken or TokenExpired. Whether it was spent is asked of services.sessions."""
     claims = _claims(token, "refresh")
-    return RefreshCredentials(int(claims["sub"]), uuid.UUID(claims["sid"]), uuid.UUID(claims["rid"]))
+    if claims.refresh_id is None:
+        raise InvalidToken
+    return RefreshCredentials(claims.user_id, claims.session_id, claims.refresh_id)
 
 
-def _claims(token: str, kind: str) -> dict[str, Any]:
-    verify: Callable[[str], dict[str, Any]] = current_app.extensions[EXTENSION]
+def _claims(token: str, kind: str) -> _Claims:
+    verify: Callable[[str], _Claims] = current_app.extensions[EXTENSION]
     try:
         claims = verify(token)
-    except (PyJWTError, JWTExtendedException, ValueError, KeyError, RecursionError) as error:
+    except (PyJWTError, JWTExtendedException, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidToken from error
-    if claims["type"] != kind:
+    if claims.kind != kind:
         raise InvalidToken(f"This is not an {kind} token." if kind == "access" else "This is not a refresh token.")
-    if claims["exp"] <= time():
+    if claims.expires_at <= time():
         raise TokenExpired
     return claims
 
 
-def _verify(token: str) -> dict[str, Any]:
+def _verify(token: str) -> _Claims:
+    """Even what our own key signed is taken apart here, so that a token of a mistake of ours is refused, not a 500."""
     claims: dict[str, Any] = decode_token(token, allow_expired=True)
-    return {name: claims[name] for name in ("sub", "sid", "exp", "type", "rid") if name in claims}
+    return _Claims(
+        kind=claims["type"],
+        user_id=int(claims["sub"]),
+        session_id=uuid.UUID(str(claims["sid"])),
+        refresh_id=uuid.UUID(str(claims["rid"])) if "rid" in claims else None,
+        expires_at=int(claims["exp"]),
+    )

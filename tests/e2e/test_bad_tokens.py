@@ -94,7 +94,6 @@ FORGERIES: dict[str, Callable[[Player], str]] = {
     "a session that is none": lambda p: signed(p, sid="1"),
     "a session that is a number": lambda p: signed(p, sid=1),
     "an unknown session": lambda p: signed(p, sid=str(uuid.uuid4())),
-    "no type": lambda p: signed(p, type=None),
     "an unknown type": lambda p: signed(p, type="admin"),
     "no end": lambda p: signed(p, exp=None),
     "an end that is a text": lambda p: signed(p, exp="never"),

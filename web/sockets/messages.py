@@ -56,7 +56,8 @@ def handle(connection: Connection, raw: str | bytes) -> None:
 
 def error_frame(error: FairboardError) -> str:
     """An error as a frame."""
-    return frame("error", compact_json({"code": error.code, "detail": error.detail}))
+    reasons = "; ".join(f"{field}: {reason}" for field, reason in (error.errors or {}).items())
+    return frame("error", compact_json({"code": error.code, "detail": reasons or error.detail}))
 
 
 def _authenticate(connection: Connection, data: dict[str, Any]) -> None:
