@@ -2,7 +2,8 @@
 
 from config.settings import get_settings
 
-basic_auth = [get_settings().flower_basic_auth] if get_settings().flower_basic_auth else None
+if get_settings().flower_basic_auth:
+    basic_auth = [get_settings().flower_basic_auth]
 tasks_columns = "name,uuid,state,args,result,received,runtime,worker"
 max_tasks = 20_000
 natural_time = False

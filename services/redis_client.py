@@ -14,12 +14,14 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError as RedisConnectionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError as RedisTimeoutError,
+    TryAgainError,
 )
 from redis.retry import Retry
 
@@ -27,7 +29,17 @@ LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
 SILENCE_SECONDS = 0.5
 """After an answer that did not come in time, nobody else waits for one this long: a frozen Redis costs one deadline."""
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+AWAY = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    TryAgainError,
+)
+REFUSALS = ("MISCONF", "NOREPLICAS")
+"""Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
 
 
 class RedisUnavailableError(Exception):
@@ -56,6 +68,10 @@ def translate_outage() -> Iterator[None]:
         yield
     except AWAY as error:
         raise RedisUnavailableError(str(error)) from error
+    except ResponseError as error:
+        if str(error).startswith(REFUSALS):
+            raise RedisUnavailableError(str(error)) from error
+        raise
 
 
 class QuickConnection:
@@ -125,7 +141,8 @@ def load_script(quick: QuickConnection, name: str) -> Callable[[Sequence[str], S
         if isinstance(reply, NoScriptError):
             (reply,) = quick.call(("EVAL", source, len(keys), *keys, *arguments))
         if isinstance(reply, ResponseError):
-            raise reply
+            with translate_outage():
+                raise reply
         return reply
 
     return run

@@ -17,8 +17,12 @@ if redis.call('EXISTS', KEYS[5]) == 0 then return {'not loaded', 0} end
 local rows = redis.call('ZREVRANGE', KEYS[1], 0, 9, 'WITHSCORES')
 local ids, entries = {}, {}
 for i = 1, #rows, 2 do
-  local id = string.format('%.0f', ARGV[5] - tonumber(string.match(rows[i], ':(%d+)$')))
-  local name = string.match(redis.call('HGET', KEYS[2], id), '^%d+|[^|]*|(.*)$')
+  local id = string.format('%.0f', ARGV[5] - (tonumber(string.match(rows[i], ':(%d+)$')) or 0))
+  local member, name = string.match(redis.call('HGET', KEYS[2], id) or '', '^%d+|([^|]*)|(.*)$')
+  if member ~= rows[i] then  -- Redis lost or gained something behind our back: the sweep is to mend it.
+    redis.call('DEL', KEYS[5])
+    return {'not loaded', 0}
+  end
   ids[#ids + 1] = id
   entries[#entries + 1] = '{"rank":' .. #ids .. ',"userId":' .. id .. ',"username":' .. name .. ',"score":' .. rows[i + 1] .. '}'
 end

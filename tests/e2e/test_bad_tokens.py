@@ -114,7 +114,7 @@ def swap(token: str, index: int, value: str) -> str:
 def test_a_bad_access_token_is_refused_everywhere(stack: Stack, newcomer: Newcomer, case: str) -> None:
     player = newcomer()
     token = FORGERIES[case](player)
-    headers = {"Authorization": f"Bearer {token}".encode("latin-1")}
+    headers = {b"Authorization": f"Bearer {token}".encode("latin-1")}
     for method, path in CALLS:
         answer = player.http.request(method, path, headers=headers, json={} if method == "POST" else None)
         assert_problem(answer, 401, "INVALID_TOKEN", "TOKEN_EXPIRED")
@@ -126,7 +126,7 @@ def test_a_bad_refresh_token_is_refused(player: Player, case: str) -> None:
     token = FORGERIES[case](player)
     if case == "the refresh token":
         token = player.access
-    headers = {"Authorization": f"Bearer {token}".encode("latin-1")}
+    headers = {b"Authorization": f"Bearer {token}".encode("latin-1")}
     assert_problem(player.http.post("/api/auth/refresh", headers=headers), 401, "INVALID_TOKEN", "TOKEN_EXPIRED")
 
 
@@ -152,7 +152,9 @@ def test_a_stolen_refresh_token_ends_the_session(stack: Stack, player: Player) -
     """Spent twice, and not just by a client's race: whoever came second may be the thief, so nobody stays."""
     headers = {"Authorization": f"Bearer {player.refresh}"}
     fresh = player.http.post("/api/auth/refresh", headers=headers).json()
-    stack.ask("UPDATE sessions SET rotated_at = rotated_at - interval '1 minute' WHERE id::text = %s", (player.session_id,))
+    stack.ask(
+        "UPDATE sessions SET rotated_at = rotated_at - interval '1 minute' WHERE id::text = %s", (player.session_id,)
+    )
     assert_problem(player.http.post("/api/auth/refresh", headers=headers), 401, "INVALID_TOKEN")
     player.access = fresh["accessToken"]
     assert_problem(player.get("/api/me"), 401, "INVALID_TOKEN")

@@ -225,10 +225,10 @@ def test_leaderboard_with_a_limit(stack: Stack, player: Player, limit: int) -> N
     assert len(rows) == min(limit, int(str(count)))
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "ten", "", "1e1", " 1", "1 OR 1=1", "９"])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "ten", "", "1e1", " 1", "1 OR 1=1", "\uff19"])
 def test_leaderboard_refuses_other_limits(player: Player, limit: str) -> None:
     problem = assert_problem(player.get("/api/leaderboard", params={"limit": limit}), 400, "VALIDATION_ERROR")
-    assert "limit" in dict(problem["errors"])  # type: ignore[call-overload]
+    assert "limit" in problem["errors"]
 
 
 def test_x_cache_misses_once_then_hits(stack: Stack, player: Player) -> None:
@@ -326,6 +326,7 @@ def test_every_answer_has_security_headers(stack: Stack, path: str) -> None:
 def completion_rank(stack: Stack, player: Player) -> int:
     """The rank by Redis."""
     redis = stack.resources().redis
-    known = str(redis.hget("leaderboard:{global}:players", str(player.user_id)), "utf-8")  # type: ignore[call-overload]
-    rank = redis.zrevrank("leaderboard:{global}:standings", known.split("|")[1])
+    known = redis.hget("leaderboard:{global}:players", str(player.user_id))
+    assert isinstance(known, bytes)
+    rank = redis.zrevrank("leaderboard:{global}:standings", known.split(b"|")[1])
     return int(str(rank)) + 1

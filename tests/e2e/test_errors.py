@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -17,8 +18,8 @@ GARBAGE = "gAAAAABgarbage"
 ZEROS = "0" * 64
 
 
-def post(stack: Stack, path: str, **options: object) -> httpx.Response:
-    return httpx.post(stack.url + path, timeout=20, trust_env=False, **options)  # type: ignore[arg-type]
+def post(stack: Stack, path: str, **options: Any) -> httpx.Response:
+    return httpx.post(stack.url + path, timeout=20, trust_env=False, **options)
 
 
 def used(stack: Stack, player: Player) -> int:
@@ -48,7 +49,7 @@ def test_validation_error_names_the_fields(player: Player) -> None:
     problem = assert_problem(
         player.post("/api/actions/complete", {"proof": {"completionTime": "1"}, "more": 1}), 400, "VALIDATION_ERROR"
     )
-    assert set(dict(problem["errors"])) == {  # type: ignore[call-overload]
+    assert set(problem["errors"]) == {
         "actionToken",
         "proof.completionTime",
         "proof.checksum",
@@ -147,7 +148,7 @@ def test_token_already_used(player: Player) -> None:
     assert player.get("/api/me").json()["score"] == 100
 
 
-SUSPICIOUS = {
+SUSPICIOUS: dict[str, tuple[int, str, dict[str, Any]]] = {
     "under the minimum": (999, "reaction", {}),
     "zero": (0, "reaction", {}),
     "negative": (-1, "reaction", {}),
@@ -306,7 +307,7 @@ def test_internal_error_tells_nothing_and_changes_nothing(stack: Stack, player: 
 
 
 def test_the_access_token_comes_before_the_body(stack: Stack, player: Player) -> None:
-    broken = {"content": b"{", "headers": {"Content-Type": "application/json"}}
+    broken: dict[str, Any] = {"content": b"{", "headers": {"Content-Type": "application/json"}}
     assert_problem(post(stack, "/api/actions/complete", **broken), 401, "UNAUTHORIZED")
     player.post("/api/auth/logout")
     broken["headers"] = {"Content-Type": "application/json", **player.headers}
@@ -341,7 +342,7 @@ def test_the_limits_come_before_the_action_token(player: Player) -> None:
 
 def test_the_action_token_comes_before_the_proof(stack: Stack, newcomer: Newcomer) -> None:
     player, other = newcomer(), newcomer()
-    forged = {"proof": {"completionTime": 1, "checksum": ZEROS}}
+    forged: dict[str, Any] = {"proof": {"completionTime": 1, "checksum": ZEROS}}
     spent, expired = player.ripe_token(), player.ripe_token()
     player.complete(spent)
     expire(stack, expired)

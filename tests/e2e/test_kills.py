@@ -18,18 +18,21 @@ def kill_child(name: str) -> Callable[[Stack], None]:
     return lambda stack: os.kill(stack.parts[name].children()[0], signal.SIGKILL)
 
 
-def kill_part(name: str) -> Callable[[Stack], None]:
-    return lambda stack: stack.parts[name].kill()
+def kill_parts(*names: str) -> Callable[[Stack], None]:
+    def kill(stack: Stack) -> None:
+        for name in names:
+            stack.parts[name].kill()
+
+    return kill
 
 
 KILLS: dict[str, Callable[[Stack], None]] = {
     "a worker of gunicorn": kill_child("web"),
-    "gunicorn": kill_part("web"),
-    "the leaderboard worker": kill_part("leaderboard"),
+    "gunicorn": kill_parts("web"),
+    "the leaderboard worker": kill_parts("leaderboard"),
     "the process of the leaderboard worker that works": kill_child("leaderboard"),
-    "the anticheat worker": kill_part("anticheat"),
-    "the maintenance worker": kill_part("maintenance"),
-    "beat": kill_part("beat"),
+    "the maintenance worker": kill_parts("maintenance"),
+    "the anticheat worker and beat": kill_parts("anticheat", "beat"),
     "PostgreSQL": lambda stack: stack.postgres.kill(),
     "Redis": lambda stack: stack.redis.kill(),
     "the broker": lambda stack: stack.broker.kill(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import httpx
@@ -59,7 +60,7 @@ def test_the_window_slides(stack: Stack, player: Player, limit: int, seconds: in
     """Earlier calls are written into the past: the oldest falls out of the window, the second oldest does not yet."""
     key = f"ratelimit:{{{player.user_id}}}:request"
     redis = stack.resources().redis
-    now = int(redis.time()[0]) * 1_000_000  # type: ignore[index]
+    now = int(redis.time()[0]) * 1_000_000
     gap = max(seconds // limit, 6) * 1_000_000
     spread = [now - (seconds - 30) * 1_000_000 + i * min(gap, 50_000) for i in range(limit)]
     redis.rpush(key, *spread)
@@ -93,7 +94,7 @@ def test_two_completions_of_one_player_at_once_both_count(stack: Stack, player: 
     for _ in range(4):
         player.forget_limits()
         bodies = [completion_body(player.ripe_token()) for _ in range(8)]
-        answers = at_once(8, lambda bodies=bodies: player.post("/api/actions/complete", bodies.pop()))
+        answers = at_once(8, partial(complete_one_of, player, bodies))
         assert [answer.status_code for answer in answers] == [200] * 8
     me = player.get("/api/me").json()
     assert me["score"] == 3_200
@@ -124,6 +125,10 @@ def test_a_refresh_token_is_spent_once_when_many_come_at_once(stack: Stack, play
     headers = {"Authorization": f"Bearer {player.refresh}"}
     answers = at_once(10, lambda: player.http.post("/api/auth/refresh", headers=headers))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 401: 9}
+
+
+def complete_one_of(player: Player, bodies: list[dict[str, object]]) -> httpx.Response:
+    return player.post("/api/actions/complete", bodies.pop())
 
 
 def at_once(number: int, act: Callable[[], httpx.Response]) -> list[httpx.Response]:

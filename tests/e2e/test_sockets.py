@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from signal import SIGHUP, SIGTERM, Signals
+from itertools import pairwise
+from signal import SIGHUP, SIGTERM
 from threading import Barrier
 
 import httpx
@@ -300,27 +301,29 @@ def test_scores_alone_are_at_most_one_frame_a_second(newcomer: Newcomer) -> None
         leader.forget_limits()
         scores = [leader.play().json()["newScore"] for _ in range(9)]
         moments = [datetime.fromisoformat(board["updatedAt"]) for board in wire.boards_until(scores[-1])]
-        gaps = [(later - earlier).total_seconds() for earlier, later in zip(moments, moments[1:], strict=False)]
+        gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]
         assert all(gap >= 0.99 for gap in gaps[1:]), gaps
 
 
 # Restarts
 
 
-@pytest.mark.parametrize("signum", [SIGTERM, SIGHUP])
-def test_a_restart_closes_with_1012(stack: Stack, player: Player, signum: Signals) -> None:
-    with stack.another_web() as web, ExitStack() as sockets:
-        wires = [sockets.enter_context(Wire(web.port, player.access)) for _ in range(5)]
-        unknown = sockets.enter_context(Wire(web.port))
-        for wire in wires:
-            wire.expect("connected")
-            wire.join()
-        web.part.send(signum)
-        assert [wire.closed(15) for wire in [*wires, unknown]] == [1012] * 6
-        if signum == SIGHUP:
-            stack.wait_until_ready(web.url)
-            with Wire(web.port, player.access) as again:
-                assert again.expect("connected")
+def test_a_reload_and_a_stop_close_with_1012(stack: Stack, player: Player) -> None:
+    """Both take the place of a running worker; who has not said yet who they are is told as well."""
+    with stack.another_web() as web:
+        for signum in (SIGHUP, SIGTERM):
+            with ExitStack() as sockets:
+                wires = [sockets.enter_context(Wire(web.port, player.access)) for _ in range(5)]
+                unknown = sockets.enter_context(Wire(web.port))
+                for wire in wires:
+                    wire.expect("connected")
+                    wire.join()
+                web.part.send(signum)
+                assert [wire.closed(15) for wire in [*wires, unknown]] == [1012] * 6
+            if signum == SIGHUP:
+                stack.wait_until_ready(web.url)
+        assert web.part.process is not None
+        assert web.part.process.wait(10) == 0
 
 
 @pytest.mark.parametrize("manner", ["restart", "flush"])

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import httpx
 import pytest
@@ -115,7 +115,8 @@ def test_a_frame_over_four_kibibytes_closes_1009(wire: Wire, size: int) -> None:
     except OSError:
         assert size > 60_000, "the server may hang up on whoever goes on sending, but not on this little"
         return
-    assert wire.closed() in {1009} if size < 60_000 else {1009, None}
+    # Hanging up on whoever is still sending may cost them the close frame: that is how TCP works.
+    assert wire.closed() in ({1009} if size < 60_000 else {1009, None})
 
 
 def test_four_kibibytes_are_counted_in_bytes(wire: Wire) -> None:
@@ -262,18 +263,11 @@ def test_a_slow_reader_delays_nobody_and_ends_on_the_last_version(stack: Stack, 
             wire.expect("connected")
             wire.join()
         clog(slow)
-        delays = []
-        for _ in range(3):
-            begun = time.monotonic()
-            score = player.climb()["newScore"]
-            boards = quick.boards_until(score)
-            delays.append(time.monotonic() - begun)
-        assert min(delays) < 1.0
-        while True:
-            name, data = slow.event(10)
-            if name == "leaderboard:update" and data["leaderboard"][0]["score"] == score:
-                break
-        assert data["version"] == boards[-1]["version"]
+        seen = [timed(lambda: quick.boards_until(player.climb()["newScore"])[-1]) for _ in range(3)]
+        assert min(seconds for seconds, _ in seen) < 1.0
+        last = seen[-1][1]
+        while (event := slow.event(10)) != ("leaderboard:update", last):
+            assert event[1]["version"] <= last["version"]
 
 
 @pytest.mark.slow
@@ -293,16 +287,20 @@ def test_patience_has_an_end(stack: Stack, player: Player) -> None:
         assert dead.closed(5) is None, "whoever takes nothing does not take a close frame either"
 
 
-def clog(wire: Wire, asks: int = 8_000) -> None:
+def timed(act: Callable[[], dict[str, object]]) -> tuple[float, dict[str, object]]:
+    begun = time.monotonic()
+    result = act()
+    return time.monotonic() - begun, result
+
+
+def clog(wire: Wire, asks: int = 5_000) -> None:
     """Ask for much and read nothing, until the server can send no more."""
     mask = b"\0\0\0\0"
     ask = json.dumps({"event": "join", "data": JOIN}).encode()
     frame = struct.pack("!BB", 0x80 | TEXT, 0x80 | len(ask)) + mask + ask
     wire.socket.settimeout(5)
-    try:
+    with suppress(TimeoutError):  # The server may stop reading, which is just as good.
         wire.socket.sendall(frame * asks)
-    except TimeoutError:
-        pass  # The server has stopped reading, which is just as good.
 
 
 def test_many_sockets_that_say_nothing_keep_nobody_out(stack: Stack, player: Player) -> None:

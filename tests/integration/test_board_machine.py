@@ -65,8 +65,9 @@ class Board(RuleBasedStateMachine):
 
     @rule(n=who, points=st.sampled_from([1, 100, 250]))
     def crash_between_commit_and_redis(self, n: int, points: int) -> None:
-        self.people.earn(self.players[n], points)
-        self.scores[n] += points
+        if n not in self.suspended:
+            self.people.earn(self.players[n], points)
+            self.scores[n] += points
 
     @rule(n=who)
     def cheat(self, n: int) -> None:

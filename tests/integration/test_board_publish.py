@@ -14,6 +14,7 @@ from services.leaderboard.board import SCORE_FRAME_MS, place, publish
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.reading import read_board
 from services.leaderboard.rebuild import rebuild
+from services.reconcile import sweep
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
@@ -168,6 +169,30 @@ def test_nothing_is_published_while_the_board_is_not_complete(resources: Resourc
     place(resources, BOARD, [a_standing(1, 10)])
     assert publish(resources, BOARD).outcome == "not loaded"
     assert frames() == []
+
+
+@pytest.mark.parametrize("extra", ["nobody", "0000000000000000:000000000000", "9999999999999999:999999999998"])
+def test_a_member_that_belongs_to_nobody_is_not_published_and_makes_the_sweep_mend_the_board(
+    resources: Resources, people: People, player: Player, frames: Frames, extra: str
+) -> None:
+    people.complete(player)
+    resources.redis.zadd(KEYS.standings, {extra: 10**6})
+    assert publish(resources, BOARD).outcome == "not loaded"
+    assert sweep(resources, BOARD) == 1
+    assert publish(resources, BOARD).outcome == "published"
+    assert [board_of(frame) for frame in frames()] == [[(player.user_id, player.username, 100)]]
+
+
+def test_names_that_redis_evicted_make_the_sweep_mend_the_board(
+    resources: Resources, people: People, player: Player, frames: Frames
+) -> None:
+    people.complete(player)
+    resources.redis.delete(KEYS.players)
+    people.complete(player)
+    assert publish(resources, BOARD).outcome == "not loaded"
+    assert sweep(resources, BOARD) == 1
+    assert publish(resources, BOARD).outcome == "published"
+    assert [board_of(frame) for frame in frames()] == [[(player.user_id, player.username, 200)]]
 
 
 def test_hidden_players_are_in_no_frame(resources: Resources, frames: Frames) -> None:

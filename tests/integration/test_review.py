@@ -19,7 +19,7 @@ from services.resources import Resources
 from services.sessions import Player
 from services.verify import verify
 from tests.support.ground import Servers
-from tests.support.people import PASSWORD, People
+from tests.support.people import PASSWORD, People, ranking
 
 KEYS = BoardKeys(BOARD)
 
@@ -54,6 +54,17 @@ def test_confirm_reverses_the_named_entries_suspends_and_hides(
     reversals = people.execute("SELECT kind, points, reverses FROM ledger_entries WHERE kind = 'reversal' ORDER BY id")
     assert reversals == [("reversal", -100, first), ("reversal", -500, second)]
     assert list(verify(resources, BOARD)) == []
+
+
+def test_who_is_confirmed_without_an_entry_is_off_the_board_and_comes_back_with_every_point(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    case = people.suspect(suspect)
+    review.decide(resources, analyst, case, "confirm", "a bot")
+    assert (people.standing(suspect).score, ranking(resources)) == (850, [])
+    assert list(verify(resources, BOARD)) == []
+    review.decide(resources, analyst, case, "clear", "no bot")
+    assert ranking(resources) == people.top() == [(suspect.user_id, 850)]
 
 
 def test_all_points_can_be_reversed(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:

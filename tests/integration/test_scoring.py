@@ -108,10 +108,14 @@ def test_a_used_token_stays_used_when_it_has_expired_too(people: People, player:
         people.spend(player, token)
 
 
-def test_another_players_token_is_invalid_and_stays_unspent(people: People, player: Player) -> None:
-    token = people.token(player)
+def test_another_players_token_is_invalid_and_stays_unspent(
+    resources: Resources, people: People, player: Player
+) -> None:
+    token, thief = people.token(player), people.join()
     with pytest.raises(ActionTokenInvalid):
-        people.spend(people.join(), token)
+        people.spend(thief, token)
+    with pytest.raises(ActionTokenInvalid):
+        action_tokens.open_token(resources, token, thief.user_id)
     assert people.spend(player, token).new_score == 100
 
 

@@ -14,6 +14,7 @@ from redis import Redis
 from models.database import DatabaseUnavailableError
 from services import sessions
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
+from services.redis_client import QuickConnection
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import opened
@@ -178,25 +179,25 @@ def test_rotation_without_postgresql_spends_nothing(
     assert rotate(resources, player, refresh_id) != refresh_id
 
 
-class HeldRedis(Redis):
-    """A client that is slow to write: it waits until it is let go."""
+class HeldConnection(QuickConnection):
+    """A connection that is slow to write: it waits until it is let go."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(connection_pool=Redis.from_url(url).connection_pool)
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
         self.reached, self.go_on = Event(), Event()
 
-    def set(self, *arguments: Any, **options: Any) -> Any:
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """As ever, but late."""
-        self.reached.set()
-        assert self.go_on.wait(20)
-        return super().set(*arguments, **options)
+        if commands[0][0] == "SET":
+            self.reached.set()
+            assert self.go_on.wait(20)
+        return super().call(*commands)
 
 
 def test_a_slow_reader_cannot_bring_a_revoked_session_back(resources: Resources, player: Player) -> None:
     """It read PostgreSQL before the revocation and writes to the cache after it."""
-    held = HeldRedis(resources.settings.redis_url)
     with opened(resources.settings) as slow, ThreadPoolExecutor() as threads:
-        slow.__dict__["redis"] = held
+        slow.__dict__["quick"] = held = HeldConnection(slow.redis)
         reader = threads.submit(sessions.load, slow, player.user_id, player.session_id)
         assert held.reached.wait(20)
         revoke(resources, player)

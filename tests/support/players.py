@@ -152,11 +152,12 @@ def log_in(
 
 
 def crowd(stack: Stack, size: int) -> list[Player]:
-    """Many players at once, written into PostgreSQL, because hashing their passwords would take longer than the test."""
+    """Many players at once, written into PostgreSQL: hashing their passwords would take longer than the test."""
     names = [new_name() for _ in range(size)]
     rows = stack.ask(
-        "WITH u AS (INSERT INTO users (username, username_key, password_hash) SELECT n, n, '!' FROM unnest(%s::text[]) AS n "
-        "RETURNING id, username), heads AS (INSERT INTO ledger_heads (user_id) SELECT id FROM u) "
+        "WITH u AS (INSERT INTO users (username, username_key, password_hash) SELECT n, n, '!' "
+        "FROM unnest(%s::text[]) AS n RETURNING id, username), "
+        "heads AS (INSERT INTO ledger_heads (user_id) SELECT id FROM u) "
         "INSERT INTO sessions (id, user_id, refresh_id, expires_at) "
         "SELECT gen_random_uuid(), id, gen_random_uuid(), now() + interval '1 day' FROM u "
         "RETURNING user_id, id::text, (SELECT username FROM u WHERE u.id = user_id)",

@@ -1,4 +1,4 @@
-"""Fairboard as it runs for real: embedded servers, gunicorn, Celery workers and beat, each of which can be hurt alone."""
+"""Fairboard as it runs for real: embedded servers, gunicorn, Celery workers and beat. Each can be hurt alone."""
 
 from __future__ import annotations
 
@@ -182,6 +182,7 @@ class Stack:
             "FAIRBOARD_DATA_DIR": str(self.folder),
             "FAIRBOARD_PORT": str(self.port),
             "FAIRBOARD_WEB_WORKERS": "2",
+            "FAIRBOARD_ANALYSIS_WINDOW": "1",
         }
 
     @staticmethod

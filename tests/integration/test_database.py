@@ -1,0 +1,119 @@
+"""Connections to PostgreSQL: what is committed when, and how an outage is told from a mistake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from models.database import DatabaseUnavailableError, autocommit, make_engine, snapshot, transaction
+from services.resources import Resources
+from services.sessions import Player
+from tests.support.ground import Servers, borrowed
+from tests.support.people import People
+
+DEADLINE = 0.3
+ADD = text("INSERT INTO boards (name) VALUES (:name)")
+
+
+@pytest.fixture
+def hurried(resources: Resources) -> Iterator[Engine]:
+    """One connection that waits as briefly as a request does."""
+    engine = make_engine(resources.settings.database_url, pool_size=1, deadline=DEADLINE)
+    yield engine
+    engine.dispose()
+
+
+def boards(people: People) -> list[str]:
+    return [name for (name,) in people.execute("SELECT name FROM boards WHERE name <> 'global' ORDER BY name")]
+
+
+def test_the_application_works_under_its_role(resources: Resources, people: People) -> None:
+    assert people.execute("SELECT current_user, current_setting('TimeZone')") == [("fairboard_app", "UTC")]
+
+
+def test_each_statement_of_autocommit_counts_at_once(resources: Resources, people: People) -> None:
+    with suppress(ZeroDivisionError), autocommit(resources.engine) as connection:
+        connection.execute(ADD, {"name": "a"})
+        raise ZeroDivisionError
+    assert boards(people) == ["a"]
+
+
+def test_a_transaction_counts_as_a_whole_or_not_at_all(resources: Resources, people: People) -> None:
+    with transaction(resources.engine) as connection:
+        connection.execute(ADD, {"name": "a"})
+        assert boards(people) == []
+    with suppress(ZeroDivisionError), transaction(resources.engine) as connection:
+        connection.execute(ADD, {"name": "b"})
+        raise ZeroDivisionError
+    assert boards(people) == ["a"]
+
+
+def test_a_connection_is_in_autocommit_again_after_a_transaction(hurried: Engine, people: People) -> None:
+    for block in (transaction, snapshot):
+        with block(hurried) as connection:
+            connection.execute(text("SELECT 1"))
+    with autocommit(hurried) as connection:
+        connection.execute(ADD, {"name": "a"})
+        assert boards(people) == ["a"]
+
+
+def test_a_snapshot_sees_one_moment_and_changes_nothing(resources: Resources, people: People) -> None:
+    count = text("SELECT count(*) FROM boards")
+    with snapshot(resources.engine) as connection:
+        before = connection.execute(count).scalar_one()
+        people.execute("INSERT INTO boards (name) VALUES ('a')")
+        assert connection.execute(count).scalar_one() == before
+        with pytest.raises(DBAPIError, match="read-only"):
+            connection.execute(ADD, {"name": "b"})
+    assert boards(people) == ["a"]
+
+
+def test_a_statement_over_the_deadline_is_an_outage(hurried: Engine) -> None:
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError), autocommit(hurried) as connection:
+        connection.execute(text("SELECT pg_sleep(10)"))
+    assert time.monotonic() - started < 10
+    with autocommit(hurried) as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_lock_that_is_held_too_long_is_an_outage(servers: Servers, hurried: Engine) -> None:
+    with borrowed(servers.postgres.connect()) as holder:
+        holder.autocommit = False
+        holder.cursor().execute("LOCK TABLE boards IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailableError), autocommit(hurried) as connection:
+            connection.execute(ADD, {"name": "a"})
+
+
+def test_a_pool_without_a_free_connection_is_an_outage(hurried: Engine) -> None:
+    with autocommit(hurried), pytest.raises(DatabaseUnavailableError), autocommit(hurried):
+        pass
+
+
+def test_cut_connections_are_an_outage_once_and_then_replaced(servers: Servers, resources: Resources) -> None:
+    with autocommit(resources.engine), autocommit(resources.engine):
+        pass
+    servers.superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'fairboard_app_login'")
+    with pytest.raises(DatabaseUnavailableError), autocommit(resources.engine) as connection:
+        connection.execute(text("SELECT 1"))
+    with autocommit(resources.engine) as connection, autocommit(resources.engine) as other:
+        assert connection.execute(text("SELECT 1")).scalar_one() == other.execute(text("SELECT 1")).scalar_one()
+
+
+def test_a_server_that_is_not_there_is_an_outage(servers: Servers, resources: Resources) -> None:
+    url = resources.settings.database_url.replace(f":{servers.postgres.port}/", ":1/")
+    engine = make_engine(url)
+    with pytest.raises(DatabaseUnavailableError), autocommit(engine):
+        pass
+
+
+def test_a_mistake_of_ours_is_no_outage(resources: Resources, player: Player) -> None:
+    with pytest.raises(IntegrityError), autocommit(resources.engine) as connection:
+        connection.execute(text("INSERT INTO ledger_heads (user_id) VALUES (:id)"), {"id": player.user_id})
+    with pytest.raises(DBAPIError, match="syntax"), autocommit(resources.engine) as connection:
+        connection.execute(text("SELEKT"))

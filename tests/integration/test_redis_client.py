@@ -1,0 +1,109 @@
+"""The connection of the hottest paths: replies that belong to their commands, and outages that are short and named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from redis.exceptions import ResponseError
+
+from config.catalogue import BOARD
+from services import redis_client
+from services.leaderboard.board import place
+from services.redis_client import RedisUnavailableError
+from services.resources import Resources
+from tests.support.ground import Servers
+from tests.support.people import a_standing
+from tests.support.stack import wait_for
+
+DEADLINE = 0.3
+
+
+@pytest.fixture
+def hurried(resources: Resources) -> Iterator[Resources]:
+    """Resources that wait as briefly for Redis as a request does."""
+    hasty = Resources(resources.settings, resources.catalogue, 1.0, DEADLINE)
+    yield hasty
+    hasty.redis.close()
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """The result, or None while Redis is away."""
+    with suppress(RedisUnavailableError):
+        return call()
+    return None
+
+
+def test_replies_come_in_the_order_of_the_commands(resources: Resources) -> None:
+    replies = resources.quick.call(("SET", "key", "value"), ("GET", "key"), ("GET", "other"), ("INCRBY", "n", 5))
+    assert replies == [b"OK", b"value", None, 5]
+
+
+def test_an_error_is_the_reply_of_its_command_only(resources: Resources) -> None:
+    first, second, third = resources.quick.call(("SET", "key", "value"), ("INCR", "key"), ("GET", "key"))
+    assert (first, third) == (b"OK", b"value")
+    assert isinstance(second, ResponseError)
+
+
+def test_a_connection_that_died_while_it_was_idle_is_replaced(resources: Resources) -> None:
+    resources.quick.call(("PING",))
+    resources.redis.client_kill_filter(_type="normal", skipme=True)
+    assert resources.quick.call(("PING",)) == [b"PONG"]
+
+
+def test_scripts_that_redis_forgot_are_sent_again(resources: Resources) -> None:
+    place(resources, BOARD, [a_standing(1, 1)])
+    resources.redis.script_flush()
+    assert place(resources, BOARD, [a_standing(1, 2, version=2)]).rank == 1
+
+
+def test_a_mistake_in_a_script_is_no_outage(resources: Resources) -> None:
+    resources.redis.set("leaderboard:{global}:standings", "not a sorted set")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        place(resources, BOARD, [a_standing(1, 1)])
+
+
+def test_a_late_reply_answers_no_later_command(hurried: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_client, "SILENCE_SECONDS", 0.0)
+    with pytest.raises(RedisUnavailableError):
+        hurried.quick.call(("BLPOP", "nothing", 1))
+    assert hurried.quick.call(("ECHO", "mine")) == [b"mine"]
+
+
+def test_a_frozen_redis_costs_one_deadline_and_is_back_when_it_goes_on(servers: Servers, hurried: Resources) -> None:
+    hurried.quick.call(("PING",))
+    servers.redis.pause()
+    try:
+        started = time.monotonic()
+        for _ in range(100):
+            with pytest.raises(RedisUnavailableError):
+                hurried.quick.call(("PING",))
+        assert time.monotonic() - started < 3 * DEADLINE
+    finally:
+        servers.redis.resume()
+    wait_for(lambda: outcome(lambda: hurried.quick.call(("PING",))) == [b"PONG"], seconds=5)
+
+
+def test_a_killed_redis_is_away_and_back_after_its_restart(servers: Servers, resources: Resources) -> None:
+    resources.quick.call(("PING",), ("PING",))
+    servers.redis.kill()
+    try:
+        with pytest.raises(RedisUnavailableError):
+            resources.quick.call(("PING",))
+    finally:
+        servers.redis.start()
+    assert resources.quick.call(("PING",)) == [b"PONG"]
+
+
+@pytest.mark.parametrize("setting", ["maxmemory 1", "min-replicas-to-write 1"])
+def test_a_redis_that_takes_no_writes_is_away(resources: Resources, setting: str) -> None:
+    name, value = setting.split()
+    resources.redis.config_set(name, value)
+    try:
+        with pytest.raises(RedisUnavailableError):
+            place(resources, BOARD, [a_standing(1, 1)])
+    finally:
+        resources.redis.config_set(name, 0)
+    assert place(resources, BOARD, [a_standing(1, 1)]).rank == 1

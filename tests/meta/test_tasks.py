@@ -1,0 +1,88 @@
+"""What the web rings for, and what beat schedules, has a task, a queue and a part that takes from that queue."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from celery import Celery
+
+import celeryconfig
+from cli.parts import PARTS, QUEUES
+from tests.processes import ROOT
+from web import doorbell
+from web.metrics import QUEUES as MEASURED
+from workers import app
+
+EXPECTED = {
+    "leaderboard.recompute": "leaderboard",
+    "anticheat.analyse_player": "anticheat",
+    "maintenance.reconcile": "maintenance",
+    "maintenance.purge_tokens": "maintenance",
+}
+
+
+def tasks() -> dict[str, str]:
+    """Our tasks and the queue that each is sent to."""
+    app.loader.import_default_modules()
+    names = [name for name in app.tasks if not name.startswith("celery.")]
+    return {name: app.amqp.router.route({}, name)["queue"].name for name in names}
+
+
+def consumed() -> set[str]:
+    """The queues that a part takes from."""
+    return {part.argv[part.argv.index("-Q") + 1] for part in PARTS if "-Q" in part.argv}
+
+
+def sent_by_name(folder: str) -> set[str]:
+    """Every task name that stands in a call of `send_task`."""
+    calls = (
+        node
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "send_task"
+    )
+    names = (call.args[0] for call in calls)
+    return {str(name.value) for name in names if isinstance(name, ast.Constant)}
+
+
+def test_there_are_the_tasks_that_the_protocol_names() -> None:
+    assert tasks().items() >= EXPECTED.items()
+
+
+def test_every_bell_has_a_task_on_the_queue_that_it_rings() -> None:
+    bells = [value for value in vars(doorbell).values() if isinstance(value, doorbell.Bell)]
+    assert bells
+    for bell in bells:
+        assert tasks()[bell.task] == bell.queue
+
+
+def test_every_name_that_is_sent_has_a_task() -> None:
+    assert sent_by_name("web") | sent_by_name("workers") <= set(tasks())
+
+
+def test_everything_that_beat_schedules_has_a_task() -> None:
+    assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= set(tasks())
+
+
+def test_every_queue_is_consumed_and_measured() -> None:
+    assert set(tasks().values()) <= consumed()
+    assert consumed() == set(QUEUES) == set(MEASURED)
+
+
+def test_web_and_workers_talk_through_the_same_settings() -> None:
+    other = Celery("probe", config_source="celeryconfig")
+    assert other.conf.broker_url == app.conf.broker_url
+    assert other.conf.accept_content == ["json"]
+
+
+def test_task_files_are_thin() -> None:
+    """Tasks take ids, call a service and return a small dict: no SQL and no Redis command in them."""
+    for path in Path(ROOT, "workers").glob("*.py"):
+        imported = {
+            name.name if isinstance(node, ast.Import) else node.module or ""
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in node.names
+        }
+        assert not [name for name in imported if name.split(".")[0] in {"sqlalchemy", "redis", "psycopg2", "flask"}]
