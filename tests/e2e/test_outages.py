@@ -217,3 +217,19 @@ def test_no_worker_stays_ill_after_many_calls_in_an_outage(sick: Stack, name: st
             player.forget_limits()
         wait_for(lambda: set(pool.map(ask, players)) <= {200, 429}, 20, "sixty answers in a row")
     players[0].close()
+
+
+def test_redis_comes_back_with_an_older_file(sick: Stack, player: Player) -> None:
+    """It looks complete and is not: a restored backup, or a replica that lagged when it took over."""
+    player.climb()
+    sick.wait_until_quiet()
+    folder = sick.redis.directory / "appendonlydir"
+    older = {path: path.read_bytes() for path in folder.iterdir()}
+    acknowledged = player.play().json()["newScore"]
+    sick.wait_until_quiet()  # Redis has it, so the outbox will not bring it again.
+    sick.redis.kill()
+    for path in folder.iterdir():
+        path.write_bytes(older[path])
+    sick.redis.start()
+    wait_for(lambda: not sick.differences(), 30, "Redis equal to PostgreSQL")
+    assert acknowledged in [row["score"] for row in player.get("/api/leaderboard").json()["leaderboard"]]
