@@ -55,6 +55,7 @@ def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> t
             return tuple(cursor.fetchone() or ())
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             connection.invalidate(error)
+            engine.dispose()  # The others were opened to the same server; each would cost one more failure.
             raise
         finally:
             connection.close()

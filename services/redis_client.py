@@ -99,7 +99,11 @@ class QuickConnection:
                 with suppress(RedisConnectionError):
                     return self._exchange(self._idle.pop(), commands)
                 self._forget_idle()
-            return self._exchange(self._pool.make_connection(), commands)
+            return self._exchange(self._connect(), commands)
+
+    def _connect(self) -> Any:
+        """A connection of our own: the pool counts those it makes, failed ones too, and refuses after a while."""
+        return self._pool.connection_class(**self._pool.connection_kwargs)
 
     def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:

@@ -40,11 +40,11 @@ class Finding:
 
 def regularity(events: Sequence[Event]) -> Finding | None:
     """Whether the gaps between the last completions are as even as a clock's. Events in the order of time."""
-    recent = events[-(REGULARITY_EVENTS + 1) :]
-    gaps = [later.submitted_at - earlier.submitted_at for earlier, later in pairwise(recent)]
-    gaps = [gap for gap in gaps if gap <= PAUSE_SECONDS]
-    if len(gaps) < REGULARITY_EVENTS:
+    pairs = [pair for pair in pairwise(events) if pair[1].submitted_at - pair[0].submitted_at <= PAUSE_SECONDS]
+    recent = pairs[-REGULARITY_EVENTS:]
+    if len(recent) < REGULARITY_EVENTS:
         return None
+    gaps = [later.submitted_at - earlier.submitted_at for earlier, later in recent]
     mean = statistics.fmean(gaps)
     variation = statistics.pstdev(gaps) / mean if mean > 0 else 0.0
     if variation >= MIN_VARIATION:
@@ -53,7 +53,7 @@ def regularity(events: Sequence[Event]) -> Finding | None:
         "regular_gaps",
         round(variation, 4),
         MIN_VARIATION,
-        tuple(event.entry_id for event in recent),
+        tuple(dict.fromkeys(event.entry_id for pair in recent for event in pair)),
         f"{len(gaps)} gaps of {mean:.1f} s between completions vary by only {variation:.1%}; "
         "people vary by 5 % at least.",
     )

@@ -2,6 +2,7 @@
 --
 -- KEYS     the sessions, as cached by services/sessions.py
 -- ARGV[1]  the new value   ARGV[2] its life in seconds
+-- Returns  nothing
 for _, key in ipairs(KEYS) do
   if redis.call('GET', key) ~= '-INVALID_TOKEN' then redis.call('SET', key, ARGV[1], 'EX', ARGV[2]) end
 end

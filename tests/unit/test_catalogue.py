@@ -138,7 +138,7 @@ def test_what_is_no_catalogue_is_refused(text: str) -> None:
 
 CHOICE = '{type = "choice", of = ["a", "b"], answer = "b"}'
 INTEGER = '{type = "integer", min = 1, max = 100}'
-TEXT = '{type = "text", pattern = "[A-Z]{4}-[0-9]{4}", max_length = 9}'
+TEXT = '{type = "text", pattern = "[A-Z]{4}-[0-9]{4}"}'
 
 
 @pytest.mark.parametrize(("rule", "value"), [(CHOICE, "b"), (INTEGER, 1), (INTEGER, 100), (TEXT, "ABCD-1234")])

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 0.5
 HEALTH_SECONDS = 5
+MAX_REPLIES = 64
 ANYBODY = 0
 """The user id of those who watch a public board without an account."""
 
@@ -51,6 +52,9 @@ class Client:
 
     def reply(self, frame: str) -> None:
         """Queue a frame that may not be skipped. Only answers to this client's own messages are such."""
+        if len(self._replies) >= MAX_REPLIES:
+            self.socket.sock.shut()  # Asks and asks, and never reads.
+            return
         self._replies.append(frame)
         self._event.set()
 
@@ -61,9 +65,8 @@ class Client:
     def begin(self, version: int, frame: str) -> None:
         """Send the initial board, then whatever is newer."""
         self._version = version
-        self._replies.append(frame)
         self._held = False
-        self._event.set()
+        self.reply(frame)
 
     def offer(self, version: int, frame: str) -> None:
         """A newer board takes the place of the one that waits."""

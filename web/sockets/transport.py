@@ -6,17 +6,20 @@ a torn stream. Its reading thread also dies silently on malformed frames. Both a
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import suppress
 from typing import Any
 
 import gevent
-from simple_websocket import ConnectionClosed, Server
+from simple_websocket import Server
 from wsproto.utilities import ProtocolError
+
+log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 20
 """A client that takes nothing for this long is cut off."""
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, POLICY, TOO_BIG, RESTART = 1000, 1001, 1002, 1007, 1008, 1009, 1012
+POLICY, TOO_BIG, RESTART = 1008, 1009, 1012
 UNAUTHENTICATED, FORBIDDEN = 4401, 4403
 
 
@@ -49,7 +52,7 @@ class WholeFrames:
 
 
 class Reader(threading.Thread):
-    """simple-websocket's reading thread, which tells the client and the handler when it has to give up."""
+    """simple-websocket's reading thread, which tells the handler when it has to give up."""
 
     def __init__(self, target: Any) -> None:
         """`target` is the bound `_thread` of the WebSocket."""
@@ -57,18 +60,13 @@ class Reader(threading.Thread):
         self._socket: Server = target.__self__
 
     def run(self) -> None:
-        """Read until the end; a frame against RFC 6455 ends with 1002, a text that is not UTF-8 with 1007."""
+        """Read until the end, and let nobody wait for more when it comes unexpectedly."""
         try:
             super().run()
-        except UnicodeDecodeError:
-            self._give_up(INVALID_DATA)
-        except ProtocolError:
-            self._give_up(PROTOCOL_ERROR)
-
-    def _give_up(self, reason: int) -> None:
-        with suppress(ConnectionClosed, ProtocolError, OSError):
-            self._socket.close(reason)
-        self._socket.connected = False
-        self._socket.event.set()
-        with suppress(OSError):
-            self._socket.sock.shutdown(2)
+        except (ProtocolError, UnicodeDecodeError) as error:
+            log.info("a socket ends: %s", error)
+        finally:
+            self._socket.connected = False
+            self._socket.event.set()
+            with suppress(OSError):
+                self._socket.sock.shutdown(2)
