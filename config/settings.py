@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     analysis_window: int = Field(10, ge=1, le=50, description="Seconds between two analyses of one player.")
 
     database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")
-    database_deadline: float = Field(1.5, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")
+    database_deadline: float = Field(1.2, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")
     redis_deadline: float = Field(0.8, gt=0, le=60, description="Longest wait for one answer of Redis in a request.")
 
     @field_validator("jwt_secret", "token_keys", "allowed_origins", mode="before")

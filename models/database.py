@@ -7,11 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 APPLICATION_ROLE = "fairboard_app"
+POOL_SECONDS = 0.4
+"""Longest wait for a free connection: it comes before the wait for an answer, and both must fit into a request."""
+
+
+AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+"""Of a PostgreSQL that does not answer, or that is a standby and takes no writes."""
 
 
 class DatabaseUnavailableError(Exception):
@@ -22,7 +29,7 @@ def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: s
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
     The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
-    `deadline` is in seconds and also bounds the wait for a free connection.
+    `deadline` is in seconds and bounds one statement.
     """
     options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
     if role:
@@ -31,7 +38,8 @@ def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: s
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=deadline,
+        pool_timeout=min(deadline, POOL_SECONDS),
+        hide_parameters=True,  # Errors go to the log, and parameters hold hashes of passwords and tokens.
         pool_recycle=1800,
         # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
         pool_reset_on_return=None,
@@ -95,10 +103,12 @@ def translate_outage() -> Iterator[None]:
     """Tell "PostgreSQL is away" from a mistake of ours: only the first can be mended by trying again."""
     try:
         yield
-    except (OperationalError, PoolTimeoutError, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailableError("no free connection to PostgreSQL in time") from error
+    except AWAY as error:
         raise DatabaseUnavailableError(str(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, psycopg2.InterfaceError):
+        if error.connection_invalidated or isinstance(error.orig, AWAY):
             raise DatabaseUnavailableError(str(error)) from error
         raise
 

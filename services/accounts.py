@@ -20,10 +20,14 @@ from services.resources import Resources
 from services.sessions import Player
 
 MIN_NAME, MAX_NAME = 3, 32
+ALL_ADDRESSES = 10
+"""How many times the limit of one address all addresses together may guess at one name."""
 ROLES = ("player", "analyst", "admin")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters (they could reorder or hide text), halves of pairs, private and unassigned ones."""
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
+_INVISIBLE = re.compile(
+    "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 """What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
 
 
@@ -60,8 +64,10 @@ def clean_username(username: str) -> str:
     name = unicodedata.normalize("NFC", username)
     if not MIN_NAME <= len(name) <= MAX_NAME:
         raise InvalidRequest(errors={"username": f"must have {MIN_NAME} to {MAX_NAME} characters"})
-    if name != name.strip() or re.search(r"\s\s", name):
-        raise InvalidRequest(errors={"username": "must not begin or end with a space, or have two in a row"})
+    if name != name.strip() or re.search(r"\s\s|[^\S ]", name):
+        raise InvalidRequest(errors={"username": "may have plain spaces, one at a time, and none at the ends"})
+    if re.search("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3}", name):
+        raise InvalidRequest(errors={"username": "must not pile up marks"})
     if _INVISIBLE.search(name) or any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
         raise InvalidRequest(errors={"username": "must not contain control or invisible characters"})
     return name
@@ -114,13 +120,15 @@ def log_in(resources: Resources, *, username: str, password: str, address: str) 
     An unknown name takes the same steps and the same time as a wrong password.
     """
     _count_address(resources, "login", address)
-    attempts = _attempts_key(username, address)
-    rate_limits.count(resources, attempts, ((resources.settings.auth_name_limit, 60),))
+    attempts = _attempts(resources, username, address)
+    for key, limit in attempts:
+        rate_limits.count(resources, key, ((limit, 60),))
     try:
         row = _find(resources, username)
         if not passwords.verify_password(password, row.password_hash if row else None) or not row:
             raise InvalidCredentials
-        rate_limits.forgive(resources, attempts)
+        for key, _ in attempts:
+            rate_limits.forgive(resources, key)
         if row.status == "suspended":
             raise AccountSuspended
         return _begin(resources, row, password)
@@ -177,7 +185,11 @@ def _count_address(resources: Resources, call: str, address: str) -> None:
     rate_limits.count(resources, f"{call}:{address}", ((resources.settings.auth_address_limit, 60),))
 
 
-def _attempts_key(username: str, address: str) -> str:
-    """By name and address together, so that a stranger's guesses do not lock the owner out elsewhere."""
+def _attempts(resources: Resources, username: str, address: str) -> list[tuple[str, int]]:
+    """What counts an attempt: name and address together, so that one stranger does not lock the owner out elsewhere;
+
+    and, far more generously, the name alone, so that many addresses do not guess without end.
+    """
     digest = hashlib.sha256(username_key(username).encode()).hexdigest()[:32]
-    return f"login:{digest}:{address}"
+    limit = resources.settings.auth_name_limit
+    return [(f"login:{digest}:{address}", limit), (f"login:{digest}", limit * ALL_ADDRESSES)]

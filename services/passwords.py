@@ -54,7 +54,7 @@ def hash_password(password: str) -> str:
 
 def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether the password fits. None stands for an unknown account, and takes as long as a known one."""
-    fits: bool = _pool().apply(_verify, (password, password_hash or _decoy()))
+    fits: bool = _pool().apply(_verify, (password, password_hash))
     return fits and password_hash is not None
 
 
@@ -63,8 +63,8 @@ def needs_rehash(password_hash: str) -> bool:
     return HASHER.check_needs_rehash(password_hash)
 
 
-def _verify(password: str, password_hash: str) -> bool:
+def _verify(password: str, password_hash: str | None) -> bool:
     try:
-        return HASHER.verify(password_hash, password)
+        return HASHER.verify(password_hash or _decoy(), password)
     except (VerificationError, InvalidHashError):
         return False

@@ -38,7 +38,7 @@ AWAY = (
     ClusterDownError,
     TryAgainError,
 )
-REFUSALS = ("MISCONF", "NOREPLICAS")
+REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 """Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
 
 
@@ -88,10 +88,7 @@ class QuickConnection:
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send commands in one go and return their replies, an error reply as the exception it stands for.
-
-        Raises RedisUnavailableError.
-        """
+        """Send commands in one go and return their replies. Raises RedisUnavailableError, or an error reply."""
         if time.monotonic() < self._silent_until:
             raise RedisUnavailableError("Redis did not answer a moment ago")
         with translate_outage():
@@ -108,7 +105,7 @@ class QuickConnection:
     def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
-            replies = [_read(connection) for _ in commands]
+            replies = [connection.read_response() for _ in commands]
         except BaseException as error:
             if isinstance(error, RedisTimeoutError):
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
@@ -126,27 +123,16 @@ class QuickConnection:
             self._idle.pop().disconnect()
 
 
-def _read(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except AWAY:
-        raise
-    except ResponseError as error:
-        return error
-
-
 def load_script(quick: QuickConnection, name: str) -> Callable[[Sequence[str], Sequence[str | int | bytes]], Any]:
     """The script `lua/<name>.lua` as a function of KEYS and ARGV. Raises RedisUnavailableError."""
     source = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # As EVALSHA names scripts.
 
     def run(keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Any:
-        (reply,) = quick.call(("EVALSHA", digest, len(keys), *keys, *arguments))
-        if isinstance(reply, NoScriptError):
+        try:
+            (reply,) = quick.call(("EVALSHA", digest, len(keys), *keys, *arguments))
+        except NoScriptError:
             (reply,) = quick.call(("EVAL", source, len(keys), *keys, *arguments))
-        if isinstance(reply, ResponseError):
-            with translate_outage():
-                raise reply
         return reply
 
     return run

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services import sessions
-from services.errors import NotFound, ServiceUnavailable
+from services.errors import Forbidden, NotFound, ServiceUnavailable
 from services.leaderboard.board import place
 from services.leaderboard.standings import of_players
 from services.redis_client import RedisUnavailableError
@@ -22,7 +22,14 @@ from services.sessions import Player
 Verdict = Literal["clear", "confirm"]
 PAGE = 50
 CASE_STATUS: dict[Verdict, str] = {"clear": "cleared", "confirm": "confirmed"}
-ACCOUNT_STATUS: dict[Verdict, str] = {"clear": "active", "confirm": "suspended"}
+_SET_ACCOUNT_STATUS = text("""
+    UPDATE users SET status = CASE
+        WHEN EXISTS (SELECT FROM review_cases WHERE user_id = :id AND status = 'confirmed') THEN 'suspended'
+        WHEN EXISTS (SELECT FROM review_cases WHERE user_id = :id AND status = 'open') THEN 'flagged'
+        ELSE 'active' END
+    WHERE id = :id RETURNING status
+""")
+"""All of a player's cases together say what becomes of the account."""
 
 _CASES = """
     SELECT c.id, c.user_id, u.username, c.status, c.opened_at, u.status AS account_status,
@@ -41,17 +48,23 @@ _DECISIONS = text(
 )
 _OPEN_ENDS = text("""
     WITH RECURSIVE chain AS (
-        SELECT l.id, l.board, l.action_type, l.points FROM evidence e
+        SELECT named.id AS root, l.id, l.board, l.action_type, l.points FROM evidence e
         CROSS JOIN unnest(e.entries) AS named(id) JOIN ledger_entries l ON l.id = named.id AND l.user_id = e.user_id
         WHERE e.case_id = :id
         UNION
-        SELECT r.id, r.board, r.action_type, r.points FROM chain JOIN ledger_entries r ON r.reverses = chain.id
+        SELECT chain.root, r.id, r.board, r.action_type, r.points FROM chain
+        JOIN ledger_entries r ON r.reverses = chain.id
     )
-    SELECT id, board, action_type, points FROM chain
+    SELECT DISTINCT id, board, action_type, points FROM chain
     WHERE sign(points) = :sign AND NOT EXISTS (SELECT FROM ledger_entries r WHERE r.reverses = chain.id)
+      AND (:sign > 0 OR NOT EXISTS (
+          SELECT FROM evidence other JOIN review_cases c ON c.id = other.case_id
+          WHERE c.status = 'confirmed' AND c.id <> :id AND chain.root = ANY (other.entries)))
     ORDER BY id
 """)
-"""The ends of the chains entry, reversal, reversal of the reversal ... of what is named: +1 counts, -1 is void."""
+"""The ends of the chains entry, reversal, reversal of the reversal ... of what is named: +1 counts, -1 is void.
+
+What another confirmed case names stays void."""
 _REVERSE = text("""
     SELECT entry_id
     FROM append_entry(:user_id, :board, :action_type, 'reversal', :points, NULL, :reverses, NULL, NULL, NULL)
@@ -144,15 +157,19 @@ def get_case(resources: Resources, case_id: int) -> CaseFile:
 def decide(resources: Resources, analyst: Player, case_id: int, verdict: Verdict, note: str) -> Decided:
     """Decide a case. Confirm suspends the player and reverses the entries named by the evidence; clear undoes both.
 
-    A case can be decided again, the other way: that is the undo. Raises NotFound or ServiceUnavailable.
+    A case can be decided again, the other way: that is the undo. Raises NotFound, Forbidden for one's own case, or
+    ServiceUnavailable.
     """
     try:
         with transaction(resources.engine) as connection:
             user_id, username, role = _lock_case(connection, case_id)
-            _record(connection, case_id, user_id, analyst, verdict, note)
+            if user_id == analyst.user_id:
+                raise Forbidden("Somebody else has to decide about you.")
+            account = _record(connection, case_id, user_id, analyst, verdict, note)
             changed = _reverse(connection, case_id, user_id, verdict)
-            connection.execute(text("SELECT set_hidden(:id, :hidden)"), {"id": user_id, "hidden": verdict == "confirm"})
-        boards = _apply(resources, user_id, sessions.cache_value(ACCOUNT_STATUS[verdict], role, username))
+            hidden = {"id": user_id, "hidden": account == "suspended"}
+            connection.execute(text("SELECT set_hidden(:id, :hidden)"), hidden)
+        boards = _apply(resources, user_id, sessions.cache_value(account, role, username))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable("The decision may or may not have been made; look at the case again.") from error
     return Decided(case_id, CASE_STATUS[verdict], changed, boards)
@@ -170,8 +187,8 @@ def _lock_case(connection: Connection, case_id: int) -> tuple[int, str, str]:
     return row.user_id, row.username, row.role
 
 
-def _record(connection: Connection, case_id: int, user_id: int, analyst: Player, verdict: Verdict, note: str) -> None:
-    """Write the audit, and what the decision makes of the case and of the account."""
+def _record(connection: Connection, case_id: int, user_id: int, analyst: Player, verdict: Verdict, note: str) -> str:
+    """Write the audit, and what the decision makes of the case. Returns what becomes of the account."""
     connection.execute(
         text("INSERT INTO decisions (case_id, decided_by, decision, note) VALUES (:case_id, :by, :decision, :note)"),
         {"case_id": case_id, "by": analyst.user_id, "decision": verdict, "note": note},
@@ -179,9 +196,7 @@ def _record(connection: Connection, case_id: int, user_id: int, analyst: Player,
     connection.execute(
         text("UPDATE review_cases SET status = :status WHERE id = :id"), {"status": CASE_STATUS[verdict], "id": case_id}
     )
-    connection.execute(
-        text("UPDATE users SET status = :status WHERE id = :id"), {"status": ACCOUNT_STATUS[verdict], "id": user_id}
-    )
+    return str(connection.execute(_SET_ACCOUNT_STATUS, {"id": user_id}).scalar_one())
 
 
 def _reverse(connection: Connection, case_id: int, user_id: int, verdict: Verdict) -> int:

@@ -32,11 +32,23 @@ _ENTRIES = text("""
     FROM ledger_entries ORDER BY user_id, seq
 """)
 _BROKEN_HEADS = text("""
-    SELECT h.user_id FROM ledger_heads h
+    SELECT u.id FROM users u LEFT JOIN ledger_heads h ON h.user_id = u.id
     LEFT JOIN LATERAL (
-        SELECT seq, hash FROM ledger_entries e WHERE e.user_id = h.user_id ORDER BY seq DESC LIMIT 1
+        SELECT seq, hash FROM ledger_entries e WHERE e.user_id = u.id ORDER BY seq DESC LIMIT 1
     ) last ON true
-    WHERE h.seq <> coalesce(last.seq, 0) OR h.hash <> coalesce(last.hash, :genesis)
+    WHERE h.user_id IS NULL OR h.seq <> coalesce(last.seq, 0) OR h.hash <> coalesce(last.hash, :genesis)
+""")
+_IMPOSSIBLE = text("""
+    SELECT e.user_id, e.seq, e.id FROM ledger_entries e LEFT JOIN ledger_entries r ON r.id = e.reverses
+    WHERE CASE e.kind
+        WHEN 'timed' THEN octet_length(e.token_hash) = 32 AND e.claimed_ms <= e.elapsed_ms AND e.points > 0
+        WHEN 'once' THEN e.token_hash IS NULL AND e.data IS NOT NULL AND e.points > 0
+        ELSE e.token_hash IS NULL AND r.user_id = e.user_id AND r.board = e.board AND r.points = -e.points
+    END IS NOT TRUE
+""")
+_WRONGLY_SHOWN = text("""
+    SELECT s.board, u.id, u.status, s.hidden FROM standings s JOIN users u ON u.id = s.user_id
+    WHERE s.hidden <> (u.status = 'suspended')
 """)
 _FOLD = text("""
     WITH fold AS (
@@ -85,12 +97,16 @@ def ledger_differences(connection: Connection, progress: Progress) -> Iterator[s
             progress("ledger", done, total)
     for (lost,) in connection.execute(_BROKEN_HEADS, {"genesis": GENESIS}):
         yield f"ledger: user {lost}: the chain does not end where its head says"
+    for owner, number, entry_id in connection.execute(_IMPOSSIBLE):
+        yield f"ledger: user {owner}: entry {number} (id {entry_id}) is none that the server would write"
 
 
 def fold_differences(connection: Connection) -> Iterator[str]:
     """Standings that are not the sum of their entries."""
     for board, user_id, ledger, standing in connection.execute(_FOLD):
         yield f"standings: {board}: user {user_id}: the ledger says {ledger}, the standing says {standing}"
+    for board, user_id, status, hidden in connection.execute(_WRONGLY_SHOWN):
+        yield f"standings: {board}: user {user_id} is {status}, but {'hidden' if hidden else 'shown'}"
 
 
 def redis_differences(resources: Resources, board: str, progress: Progress) -> Iterator[str]:

@@ -30,6 +30,9 @@ max_requests = 0  # A worker that recycles itself would cut its sockets.
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
+# Nobody may rewrite paths or schemes by a header; proxies in front are a setting of ours (FAIRBOARD_TRUSTED_PROXIES).
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 loglevel = _settings.log_level.lower()
 accesslog = None
 proc_name = "fairboard-web"

@@ -57,6 +57,7 @@ def register_jwt(app: Flask, settings: Settings) -> None:
     """Configure flask-jwt-extended: HS256 only, issuer and audience checked, the key chosen by `kid`."""
     app.config.update(
         JWT_ALGORITHM="HS256",
+        JWT_DECODE_LEEWAY=10,  # Of clocks of several hosts, for "not before"; the end of a token is checked below.
         JWT_DECODE_ALGORITHMS=["HS256"],
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_DECODE_ISSUER=ISSUER,

@@ -19,13 +19,13 @@ def reconcile() -> dict[str, Any]:
     """Make Redis equal to PostgreSQL again, then publish what that changed."""
     rebuilt = services.sweep(resources(), BOARD)
     drained = services.drain_outbox(resources())
-    publication = publish(resources(), BOARD)
-    if publication.retry_ms is not None:
-        recompute.apply_async(countdown=publication.retry_ms / 1000)
     due = services.due_for_analysis(resources(), drained.players)
     for user_id in due:
         # At the end of the window, so that one analysis sees all that happened in it.
         analyse_player.apply_async((user_id,), countdown=get_settings().analysis_window + 1)
+    publication = publish(resources(), BOARD)
+    if publication.retry_ms is not None:
+        recompute.apply_async(countdown=publication.retry_ms / 1000)
     return {"rebuilt": rebuilt, "drained": drained.rows, "analyses": len(due), "board": publication.outcome}
 
 

@@ -72,7 +72,10 @@ def _fill_cache(resources: Resources, keys: BoardKeys) -> BoardAnswer:
     try:
         published = _published(resources, keys.board)
         answer = _from_postgresql(resources, keys.board, TOP, published)
-        resources.fill_cache_script((keys.generation, keys.top10), (published.generation, answer.body, CACHE_SECONDS))
+        resources.fill_cache_script(
+            (keys.generation, keys.top10, keys.published),
+            (published.generation, answer.body, CACHE_SECONDS, published.version),
+        )
     finally:
         resources.quick.call(("DEL", keys.cache_lock))
     return answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 CHUNK = 2_000
 """Players in one script call: some 5 ms in which Redis does nothing else."""
 LIFE_MS = 60_000
+SETTLE_SECONDS = 0.5
 Progress = Callable[[int, int], None]
 """Called with the players done and their number."""
 
@@ -35,10 +37,13 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     """
     keys, name = BoardKeys(board), secrets.token_hex(8)
     run_id = redis_run_id(resources)
-    with translate_outage():
-        # First the name: else a rebuild about to finish would find its copy gone and put nothing in the board's place.
-        resources.redis.set(keys.rebuilding, name, px=LIFE_MS)
-        resources.redis.unlink(keys.new_standings, keys.new_players)
+    # Redis may be another process now, with older data: then what was published since is not known here any more.
+    forgotten = int(time.time() * 1000) if run_id != _known_run_id(resources, board) else 0
+    with translate_outage(), resources.redis.pipeline(transaction=True) as start:
+        # In one step: a rebuild about to finish would else find its copy gone and put nothing in the board's place.
+        start.set(keys.rebuilding, name, px=LIFE_MS)
+        start.unlink(keys.new_standings, keys.new_players)
+        start.execute()
     done = _load(resources, keys, name, progress)
     finish = (
         keys.standings,
@@ -49,8 +54,9 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
         keys.rebuilding,
         keys.new_standings,
         keys.new_players,
+        keys.published,
     )
-    if done is None or not resources.finish_rebuild_script(finish, [name]):
+    if done is None or not resources.finish_rebuild_script(finish, [name, forgotten]):
         return None
     _remember(resources, board, run_id)
     log.info("rebuilt board %s: %d players", board, done)
@@ -62,13 +68,31 @@ def is_current(resources: Resources, board: str) -> bool:
 
     A flush takes the mark away; a restart, a restored file or a failover changes the run id.
     """
+    keys = BoardKeys(board)
     with translate_outage():
-        loaded = resources.redis.exists(BoardKeys(board).loaded)
+        loaded = resources.redis.exists(keys.loaded)
+    if not loaded or _known_run_id(resources, board) != redis_run_id(resources):
+        return False
+    return not _has_lost_players(resources, keys) or not _has_lost_players(resources, keys, after=SETTLE_SECONDS)
+
+
+def _has_lost_players(resources: Resources, keys: BoardKeys, after: float = 0.0) -> bool:
+    """Whether the board ranks fewer players than PostgreSQL, which is only counted if some known player is off it."""
+    time.sleep(after)  # A completion may be on its way to Redis.
+    with translate_outage():
+        known, ranked = resources.redis.hlen(keys.players), resources.redis.zcard(keys.standings)
+    if ranked and ranked >= known:
+        return False
     with autocommit(resources.engine) as connection:
-        known = connection.execute(
-            text("SELECT redis_run_id FROM boards WHERE name = :board"), {"board": board}
-        ).scalar_one_or_none()
-    return bool(loaded) and known == redis_run_id(resources)
+        query = text("SELECT count(*) FROM standings WHERE board = :board AND score > 0 AND NOT hidden")
+        return bool(ranked < connection.execute(query, {"board": keys.board}).scalar_one())
+
+
+def _known_run_id(resources: Resources, board: str) -> str | None:
+    """The Redis process that the board was last loaded into."""
+    query = text("SELECT redis_run_id FROM boards WHERE name = :board")
+    with autocommit(resources.engine) as connection:
+        return connection.execute(query, {"board": board}).scalar_one_or_none()
 
 
 def redis_run_id(resources: Resources) -> str:

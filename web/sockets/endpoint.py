@@ -7,7 +7,7 @@ import time
 from typing import cast
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
@@ -79,11 +79,8 @@ class Connection:
 
     def begin(self) -> None:
         """Welcome a client whose header named it, or one that needs no name."""
-        header = request.headers.get("Authorization")
-        if header:
-            credentials = read_access_token(bearer())
-            player = sessions.authenticate(self.resources, credentials.user_id, credentials.session_id)
-            self.welcome(player, credentials.expires_at)
+        if known := g.get("welcome"):
+            self.welcome(*known)
         elif self.resources.settings.public_board:
             self._enter(ANYBODY)
             self._leave_at = float("inf")
@@ -150,7 +147,7 @@ class Connection:
             self._refuse(error)
 
     def _refuse(self, error: FairboardError) -> None:
-        self._errors += 1
+        self._errors += error.status < 500  # What is our fault is not counted as theirs.
         if error.status == 401 and self.client is None:
             self.socket.send(error_frame(error))
             self.socket.close(UNAUTHENTICATED, error.code)
@@ -176,9 +173,11 @@ def _check_handshake() -> None:
     _check_origin()
     # Compression costs a compressor per socket and more time than the frames are worth; see ADR 0004.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    request.environ.pop("HTTP_SEC_WEBSOCKET_PROTOCOL", None)  # There is none to choose from.
     if request.headers.get("Authorization"):
         credentials = read_access_token(bearer())
-        sessions.authenticate(resources(), credentials.user_id, credentials.session_id)
+        player = sessions.authenticate(resources(), credentials.user_id, credentials.session_id)
+        g.welcome = (player, credentials.expires_at)
 
 
 def _check_version_and_key() -> None:
@@ -186,6 +185,8 @@ def _check_version_and_key() -> None:
     key = request.headers.get("Sec-WebSocket-Key", "")
     if request.headers.get("Sec-WebSocket-Version") != "13" or not KEY.fullmatch(key):
         raise InvalidRequest("Sec-WebSocket-Version must be 13, and Sec-WebSocket-Key 16 bytes in base64.")
+    if not request.host or not request.headers.get("Connection", "").isascii():
+        raise InvalidRequest("Host must be given, and Connection in ASCII.")
 
 
 def _check_origin() -> None:
@@ -193,5 +194,9 @@ def _check_origin() -> None:
     origin = request.headers.get("Origin")
     if origin is None or origin in resources().settings.allowed_origins:
         return
-    if urlsplit(origin).netloc.lower() != request.host.lower():
+    try:
+        own = urlsplit(origin).netloc.lower() == request.host.lower()
+    except ValueError:
+        own = False
+    if not own:
         raise Forbidden("Pages of this origin may not open the live board.")

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from redis.client import PubSub
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from simple_websocket import ConnectionClosed, Server
 
 from services.errors import ServiceUnavailable
@@ -67,6 +68,10 @@ class Client:
         self._version = version
         self._held = False
         self.reply(frame)
+
+    def forget(self) -> None:
+        """Drop the board that waits."""
+        self._board = None
 
     def offer(self, version: int, frame: str) -> None:
         """A newer board takes the place of the one that waits."""
@@ -155,12 +160,17 @@ class Hub:
         client.hold()
         self._room.add(client)
         self._subscribed.wait(timeout=self._resources.redis_deadline)
-        body = read_board(self._resources, self._board).body.decode()
+        try:
+            body = read_board(self._resources, self._board).body.decode()
+        except ServiceUnavailable:
+            self.leave(client)
+            raise
         client.begin(_version(body), frame("leaderboard:initial", body))
 
     def leave(self, client: Client) -> None:
         """Take a client out of the room."""
         self._room.discard(client)
+        client.forget()
 
     def discard(self, client: Client) -> None:
         """Forget a client whose socket is closed."""
@@ -208,12 +218,17 @@ class Hub:
         pubsub: PubSub = self._resources.redis.pubsub()
         try:
             pubsub.subscribe(BoardKeys(self._board).updates)
+            asked = False
             while True:
                 message = pubsub.get_message(timeout=HEALTH_SECONDS)
-                if message is None:
-                    pubsub.ping()
-                else:
+                if message is not None:
+                    asked = False
                     self._take(message)
+                elif asked:
+                    raise RedisTimeoutError("no answer to a ping")
+                else:
+                    asked = True
+                    pubsub.ping()
         finally:
             _close(pubsub)
 
