@@ -59,8 +59,16 @@ def _read_top10(resources: Resources, board: str) -> BoardAnswer:
     keys = BoardKeys(board)
     deadline = time.monotonic() + FILL_MS / 1000
     while (cached := resources.quick.call(("GET", keys.top10))[0]) is None and time.monotonic() < deadline:
-        if resources.quick.call(("SET", keys.cache_lock, "1", "NX", "PX", FILL_MS))[0]:
+        locked, cached = resources.quick.call(
+            ("SET", keys.cache_lock, "1", "NX", "PX", FILL_MS),
+            ("GET", keys.top10),  # Once more: whoever held the lock until now has filled it.
+        )
+        if locked and cached is None:
             return _fill_cache(resources, keys)
+        if locked:
+            resources.quick.call(("DEL", keys.cache_lock))
+        if cached is not None:
+            break
         time.sleep(POLL_SECONDS)
     if isinstance(cached, bytes):
         return BoardAnswer(cached, cached=True)
