@@ -31,7 +31,8 @@ class BoardAnswer:
 class _Published:
     generation: bytes
     version: int
-    entries: str
+    entries: str | None
+    """None when nothing was published since this Redis was filled."""
     updated_at: str
 
 
@@ -95,7 +96,8 @@ def _published(resources: Resources, board: str) -> _Published:
     generation, (version, entries, updated_at) = resources.quick.call(
         ("GET", keys.generation), ("HMGET", keys.published, "version", "entries", "updatedAt")
     )
-    return _Published(generation or b"", int(version or 0), (entries or b"").decode(), (updated_at or b"").decode())
+    shown = entries.decode() if entries is not None else None
+    return _Published(generation or b"", int(version or 0), shown, (updated_at or b"").decode())
 
 
 def _from_postgresql(resources: Resources, board: str, limit: int, published: _Published | None) -> BoardAnswer:
@@ -113,7 +115,7 @@ def _last_published(resources: Resources, board: str, limit: int) -> BoardAnswer
         published = _published(resources, board)
     except RedisUnavailableError as error:
         raise ServiceUnavailable from error
-    if limit != TOP or not published.version:
+    if limit != TOP or published.entries is None:
         raise ServiceUnavailable
     return BoardAnswer(_body(published.entries, published.updated_at, published.version), cached=True)
 

@@ -121,7 +121,11 @@ def test_redis_away(sick: Stack, player: Player, manner: str) -> None:
     assert player.get("/api/me").json()["score"] == acknowledged
     assert readiness(sick) == {"status": "unavailable", "postgresql": True, "redis": False}
     # What is counted while Redis is away has to reach it later.
-    sick.ask("SELECT append_entry(%s, 'global', 'puzzle', 'timed', 500, NULL, NULL, 1, 1, NULL)", (player.user_id,))
+    sick.ask(
+        "SELECT append_entry(%s, 'global', 'puzzle', 'timed', 500, "
+        "sha256(uuid_send(gen_random_uuid())), NULL, 1, 1, NULL)",
+        (player.user_id,),
+    )
 
     mend(sick, sick.redis, manner)
     answer = recovered(player, token)

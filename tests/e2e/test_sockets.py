@@ -339,7 +339,9 @@ def test_no_gap_when_redis_loses_everything_or_restarts(sick: Stack, newcomer: N
             sick.resources().redis.flushall()
         # A change that nobody can be told of at this moment.
         sick.ask(
-            "SELECT append_entry(%s, 'global', 'puzzle', 'timed', 12345, NULL, NULL, 1, 1, NULL)", (climber.user_id,)
+            "SELECT append_entry(%s, 'global', 'puzzle', 'timed', 12345, "
+            "sha256(uuid_send(gen_random_uuid())), NULL, 1, 1, NULL)",
+            (climber.user_id,),
         )
         score = sick.ask("SELECT score FROM standings WHERE user_id = %s", (climber.user_id,))[0][0]
         if manner == "restart":

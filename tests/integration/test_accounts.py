@@ -99,8 +99,9 @@ def test_an_unknown_name_takes_the_same_steps_as_a_wrong_password(
     steps: list[tuple[str, str]] = []
     verify = passwords._verify
 
-    def watched(password: str, password_hash: str) -> bool:
-        steps.append((password, password_hash.rpartition("$")[0].rpartition("$")[0]))
+    def watched(password: str, password_hash: str | None) -> bool:
+        compared = password_hash or passwords._decoy()
+        steps.append((password, compared.rpartition("$")[0].rpartition("$")[0]))
         return verify(password, password_hash)
 
     monkeypatch.setattr(passwords, "_verify", watched)
@@ -148,6 +149,15 @@ def test_one_name_is_guessed_at_ten_times_a_minute_from_one_address(resources: R
         log_in(resources, "ADA")
     assert 0 < (caught.value.retry_after or 0) <= 60
     log_in(resources, address=THERE)  # The owner is not locked out elsewhere.
+
+
+def test_one_name_is_guessed_at_a_hundred_times_a_minute_from_all_addresses_together(resources: Resources) -> None:
+    register(resources)
+    for n in range(100):
+        with pytest.raises(InvalidCredentials):
+            log_in(resources, password="a wrong passphrase", address=f"192.0.2.{n}")
+    with pytest.raises(RateLimitExceeded):
+        log_in(resources, address=THERE)
 
 
 def test_good_logins_use_none_of_the_guesses(resources: Resources) -> None:

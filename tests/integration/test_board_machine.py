@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings as hypothesis_settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from config.catalogue import BOARD
 from models.database import snapshot
@@ -29,6 +37,15 @@ PLAYERS = 12
 who = st.integers(0, PLAYERS - 1)
 
 
+@dataclass
+class Case:
+    """A case that was decided: whose, the entries that it names with their points, and how it was decided last."""
+
+    player: int
+    named: dict[int, int]
+    confirmed: bool = False
+
+
 class Board(RuleBasedStateMachine):
     """Twelve players, an analyst, and a Redis that forgets. `scores` is what everybody ought to have."""
 
@@ -43,8 +60,7 @@ class Board(RuleBasedStateMachine):
         self.analyst = self.people.join(role="analyst")
         self.scores = [0] * PLAYERS
         self.suspended: set[int] = set()
-        self.cases: dict[int, int] = {}
-        self.taken: dict[int, dict[int, int]] = {}
+        self.cases: dict[int, Case] = {}
         self.version = 0
 
     @rule(n=who, action=st.sampled_from(sorted(POINTS)))
@@ -83,30 +99,13 @@ class Board(RuleBasedStateMachine):
         )
         named = {entry: points for i, (entry, points) in enumerate(entries) if i in which}
         case = self.people.suspect(self.players[n], *named)
-        review.decide(self.resources, self.analyst, case, "confirm", "test")
-        self.suspended.add(n)
-        taken = self.taken.setdefault(n, {})
-        self.scores[n] -= sum(points for entry, points in named.items() if entry not in taken)
-        taken.update(named)
-        self.cases[case] = n
+        self.cases[case] = Case(n, named)
+        self._decide(case, "confirm")
 
-    @rule(data=st.data())
-    def decide_again(self, data: st.DataObject) -> None:
-        if not self.cases:
-            return
-        case = data.draw(st.sampled_from(sorted(self.cases)))
-        n, verdict = self.cases[case], data.draw(st.sampled_from(["clear", "confirm"]))
-        review.decide(self.resources, self.analyst, case, verdict, "again")  # type: ignore[arg-type]
-        (self.suspended.add if verdict == "confirm" else self.suspended.discard)(n)
-        query = "SELECT l.id, points FROM evidence e JOIN ledger_entries l ON l.id = ANY(e.entries) WHERE case_id = :id"
-        named = dict(self.people.execute(query, id=case))
-        taken = self.taken[n]
-        for entry, points in named.items():
-            if verdict == "confirm" and entry not in taken:
-                self.scores[n] -= points
-                taken[entry] = points
-            elif verdict == "clear" and entry in taken:
-                self.scores[n] += taken.pop(entry)
+    @precondition(lambda self: self.cases)
+    @rule(pick=st.integers(0, 10**6), verdict=st.sampled_from(["clear", "confirm"]))
+    def decide_again(self, pick: int, verdict: review.Verdict) -> None:
+        self._decide(sorted(self.cases)[pick % len(self.cases)], verdict)
 
     @rule()
     def flush_redis(self) -> None:
@@ -182,6 +181,21 @@ class Board(RuleBasedStateMachine):
     def _reread(self) -> bytes:
         self.resources.redis.delete(KEYS.top10)
         return read_board(self.resources, BOARD).body
+
+    def _decide(self, number: int, verdict: review.Verdict) -> None:
+        """An entry counts unless a confirmed case names it."""
+        case = self.cases[number]
+        before = self._void(case.player)
+        review.decide(self.resources, self.analyst, number, verdict, "test")
+        case.confirmed = verdict == "confirm"
+        after = self._void(case.player)
+        self.scores[case.player] += sum(before.values()) - sum(after.values())
+        suspended = any(other.confirmed for other in self.cases.values() if other.player == case.player)
+        (self.suspended.add if suspended else self.suspended.discard)(case.player)
+
+    def _void(self, n: int) -> dict[int, int]:
+        confirmed = [case.named for case in self.cases.values() if case.player == n and case.confirmed]
+        return {entry: points for named in confirmed for entry, points in named.items()}
 
     def _play(self, n: int, points: int, play: Any) -> None:
         if n in self.suspended:

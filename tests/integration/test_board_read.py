@@ -203,5 +203,5 @@ def test_after_a_flush_the_board_still_comes_from_postgresql(
 
 def test_hidden_players_are_not_read(resources: Resources, people: People, player: Player) -> None:
     people.complete(player)
-    people.execute("SELECT set_hidden(:id, true)", id=player.user_id)
+    people.hide(player, hidden=True)
     assert scores(read_board(resources, BOARD, 100)) == []

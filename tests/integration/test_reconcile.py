@@ -170,7 +170,7 @@ def test_completions_and_reversals_during_a_rebuild_are_in_the_new_board(
         people.complete(next(turns))
         people.complete(next(turns))
         suspect = next(suspects)
-        people.execute("SELECT set_hidden(:id, :hidden)", id=suspect.user_id, hidden=done < 7)
+        people.hide(suspect, hidden=done < 7)
         people.place(suspect)
 
     assert rebuild(resources, BOARD, play) == 7

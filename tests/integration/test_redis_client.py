@@ -41,16 +41,22 @@ def test_replies_come_in_the_order_of_the_commands(resources: Resources) -> None
     assert replies == [b"OK", b"value", None, 5]
 
 
-def test_an_error_is_the_reply_of_its_command_only(resources: Resources) -> None:
-    first, second, third = resources.quick.call(("SET", "key", "value"), ("INCR", "key"), ("GET", "key"))
-    assert (first, third) == (b"OK", b"value")
-    assert isinstance(second, ResponseError)
+def test_an_error_reply_is_raised_and_what_follows_it_answers_no_later_command(resources: Resources) -> None:
+    with pytest.raises(ResponseError, match="not an integer"):
+        resources.quick.call(("SET", "key", "value"), ("INCR", "key"), ("GET", "key"))
+    assert resources.quick.call(("ECHO", "mine"), ("ECHO", "too")) == [b"mine", b"too"]
 
 
 def test_a_connection_that_died_while_it_was_idle_is_replaced(resources: Resources) -> None:
     resources.quick.call(("PING",))
     resources.redis.client_kill_filter(_type="normal", skipme=True)
     assert resources.quick.call(("PING",)) == [b"PONG"]
+
+
+def test_connections_may_die_any_number_of_times(resources: Resources) -> None:
+    for _ in range(150):
+        resources.redis.client_kill_filter(_type="normal", skipme=True)
+        assert resources.quick.call(("PING",)) == [b"PONG"]
 
 
 def test_scripts_that_redis_forgot_are_sent_again(resources: Resources) -> None:

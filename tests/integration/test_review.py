@@ -12,7 +12,14 @@ from config.catalogue import BOARD
 from models.database import transaction
 from services import accounts, review, scoring, sessions
 from services.anticheat import analysis
-from services.errors import AccountSuspended, ActionAlreadyCompleted, InvalidToken, NotFound, ServiceUnavailable
+from services.errors import (
+    AccountSuspended,
+    ActionAlreadyCompleted,
+    Forbidden,
+    InvalidToken,
+    NotFound,
+    ServiceUnavailable,
+)
 from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
 from services.resources import Resources
@@ -133,6 +140,40 @@ def test_an_entry_that_two_cases_name_is_reversed_once(
     assert second != first
     assert review.decide(resources, analyst, second, "confirm", "still").reversed_entries == 0
     assert people.standing(suspect).score == 350
+
+
+def test_what_another_confirmed_case_names_stays_void_and_keeps_the_player_out(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    first, second, third = people.entries(suspect)
+    one = people.suspect(suspect, first, second)
+    review.decide(resources, analyst, one, "confirm", "a bot")
+    other = people.suspect(suspect, second, third)
+    review.decide(resources, analyst, other, "confirm", "a bot")
+    assert people.standing(suspect).score == 0
+    review.decide(resources, analyst, one, "clear", "no bot there")
+    assert (people.standing(suspect).score, people.status(suspect), ranking(resources)) == (100, "suspended", [])
+    review.decide(resources, analyst, other, "clear", "nor there")
+    assert (people.standing(suspect).score, people.status(suspect)) == (850, "active")
+    assert ranking(resources) == people.top() == [(suspect.user_id, 850)]
+
+
+def test_a_player_with_another_open_case_stays_flagged(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    first = people.suspect(suspect)
+    review.decide(resources, analyst, first, "confirm", "a bot")
+    people.suspect(suspect)
+    review.decide(resources, analyst, first, "clear", "no bot")
+    assert people.status(suspect) == "flagged"
+    people.complete(suspect)
+
+
+def test_nobody_decides_about_themselves(resources: Resources, people: People, analyst: Player) -> None:
+    case = people.suspect(analyst)
+    with pytest.raises(Forbidden):
+        review.decide(resources, analyst, case, "clear", "I am fine")
+    assert review.get_case(resources, case).case.status == "open"
 
 
 def test_an_entry_is_reversed_at_most_once_by_constraint(people: People, suspect: Player) -> None:
@@ -271,7 +312,8 @@ def test_evidence_found_while_a_case_is_decided_opens_a_new_case(
 
 def test_the_analysis_of_steady_play_flags_once_a_day(resources: Resources, people: People, player: Player) -> None:
     people.execute(
-        "SELECT append_entry(:id, 'global', 'reaction', 'timed', 1, NULL, NULL, 5000, 6000, NULL) "
+        "SELECT append_entry(:id, 'global', 'reaction', 'timed', 1, "
+        "sha256(uuid_send(gen_random_uuid())), NULL, 5000, 6000, NULL) "
         "FROM generate_series(1, 300)",
         id=player.user_id,
     )

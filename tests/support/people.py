@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -99,8 +100,9 @@ class People:
     def earn(self, player: Player, points: int) -> None:
         """Points in the ledger that Redis has not heard of: as after a crash between commit and placement."""
         self.execute(
-            "SELECT append_entry(:id, :board, 'bonus', 'timed', :points, NULL, NULL, 5000, 6000, NULL)",
+            "SELECT append_entry(:id, :board, 'bonus', 'timed', :points, :token, NULL, 5000, 6000, NULL)",
             id=player.user_id,
+            token=secrets.token_bytes(32),
             board=BOARD,
             points=points,
         )
@@ -121,6 +123,12 @@ class People:
             fingerprint=uuid.uuid4().hex,
         )
         return int(rows[0][0])
+
+    def hide(self, player: Player, *, hidden: bool) -> None:
+        """Suspend a player, or take that back, without telling Redis."""
+        status = "suspended" if hidden else "active"
+        self.execute("UPDATE users SET status = :status WHERE id = :id", status=status, id=player.user_id)
+        self.execute("SELECT set_hidden(:id, :hidden)", id=player.user_id, hidden=hidden)
 
     def entries(self, player: Player) -> list[int]:
         """The ids of a player's ledger entries, the oldest first."""
