@@ -125,6 +125,25 @@ def test_a_sweep_mends_the_board_after_a_restart_that_lost_writes(
     assert sweep(resources, BOARD) is None
 
 
+@pytest.mark.parametrize("lost", [1, 7])
+def test_a_sweep_mends_a_board_that_lost_standings_only(resources: Resources, crowd: list[Player], lost: int) -> None:
+    resources.redis.zpopmax(KEYS.standings, lost)
+    assert sweep(resources, BOARD) == 7
+    assert list(verify(resources, BOARD)) == []
+
+
+def test_versions_still_grow_after_redis_came_back_with_older_data(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    last = publish(resources, BOARD).version
+    resources.redis.hincrby(KEYS.published, "version", -5)
+    people.execute("UPDATE boards SET redis_run_id = 'another process'")
+    assert sweep(resources, BOARD) == 7
+    publication = publish(resources, BOARD)
+    assert publication.outcome == "published", "what was seen last is not known"
+    assert publication.version > last
+
+
 def test_one_sweep_at_a_time(resources: Resources, people: People, crowd: list[Player]) -> None:
     resources.redis.flushall()
     with transaction(resources.engine) as connection:

@@ -129,6 +129,30 @@ def test_a_missing_and_a_made_up_standing_are_found(
     assert any(line.endswith("the ledger says None, the standing says 750") for line in found)
 
 
+@pytest.mark.parametrize("fields", ["'timed', 9, NULL, NULL, 5, 6, NULL", "'timed', 9, sha256('x'), NULL, 6, 5, NULL"])
+def test_an_entry_that_the_server_would_not_write_is_found_even_in_a_whole_chain(
+    servers: Servers, player: Player, people: People, played: list[int], report: Report, fields: str
+) -> None:
+    servers.superuser(f"SELECT append_entry(%s, 'global', 'gift', {fields})", player.user_id)  # noqa: S608 -- as above
+    people.place(player)
+    entry = people.entries(player)[-1]
+    assert report() == [f"ledger: user {player.user_id}: entry 4 (id {entry}) is none that the server would write"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("users SET status = 'suspended' WHERE id", "is suspended, but shown"),
+        ("standings SET hidden = true WHERE user_id", "is active, but hidden"),
+    ],
+)
+def test_who_is_wrongly_shown_or_hidden_is_found(
+    servers: Servers, player: Player, played: list[int], report: Report, change: str, found: str
+) -> None:
+    servers.superuser(f"UPDATE {change} = %s", player.user_id)  # noqa: S608 -- from the list above
+    assert f"standings: {BOARD}: user {player.user_id} {found}" in report()
+
+
 def test_a_changed_score_in_redis_is_found(
     resources: Resources, people: People, player: Player, played: list[int], report: Report
 ) -> None:
