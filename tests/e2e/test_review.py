@@ -55,7 +55,8 @@ def test_cases_newest_first(analyst: Player, newcomer: Newcomer) -> None:
 def test_cases_are_paged_by_cursor(stack: Stack, analyst: Player) -> None:
     stack.ask(
         "WITH u AS (INSERT INTO users (username, username_key, password_hash) SELECT n, n, '!' "
-        "FROM (SELECT 'paged-' || i AS n FROM generate_series(1, 120) AS i) AS names RETURNING id) "
+        "FROM (SELECT 'paged-' || i AS n FROM generate_series(1, 120) AS i) AS names RETURNING id), "
+        "heads AS (INSERT INTO ledger_heads (user_id) SELECT id FROM u) "
         "INSERT INTO review_cases (user_id, status) SELECT id, 'cleared' FROM u"
     )
     seen: list[int] = []

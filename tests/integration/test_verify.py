@@ -133,7 +133,7 @@ def test_a_missing_and_a_made_up_standing_are_found(
 def test_an_entry_that_the_server_would_not_write_is_found_even_in_a_whole_chain(
     servers: Servers, player: Player, people: People, played: list[int], report: Report, fields: str
 ) -> None:
-    servers.superuser(f"SELECT append_entry(%s, 'global', 'gift', {fields})", player.user_id)  # noqa: S608 -- as above
+    servers.superuser(f"SELECT append_entry(%s, 'global', 'gift', {fields})", player.user_id)
     people.place(player)
     entry = people.entries(player)[-1]
     assert report() == [f"ledger: user {player.user_id}: entry 4 (id {entry}) is none that the server would write"]
@@ -149,7 +149,7 @@ def test_an_entry_that_the_server_would_not_write_is_found_even_in_a_whole_chain
 def test_who_is_wrongly_shown_or_hidden_is_found(
     servers: Servers, player: Player, played: list[int], report: Report, change: str, found: str
 ) -> None:
-    servers.superuser(f"UPDATE {change} = %s", player.user_id)  # noqa: S608 -- from the list above
+    servers.superuser(f"UPDATE {change} = %s", player.user_id)
     assert f"standings: {BOARD}: user {player.user_id} {found}" in report()
 
 
