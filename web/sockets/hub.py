@@ -43,6 +43,7 @@ class Client:
         self.socket = socket
         self.user_id = user_id
         self._replies: list[str] = []
+        self._initial: str | None = None
         self._board: tuple[int, str] | None = None
         self._version = -1
         self._held = False
@@ -64,14 +65,15 @@ class Client:
         self._held = True
 
     def begin(self, version: int, frame: str) -> None:
-        """Send the initial board, then whatever is newer."""
+        """Send the initial board, then whatever is newer. Of several that wait the last will do."""
         self._version = version
+        self._initial = frame
         self._held = False
-        self.reply(frame)
+        self._event.set()
 
     def forget(self) -> None:
-        """Drop the board that waits."""
-        self._board = None
+        """Drop the boards that wait."""
+        self._initial = self._board = None
 
     def offer(self, version: int, frame: str) -> None:
         """A newer board takes the place of the one that waits."""
@@ -106,6 +108,9 @@ class Client:
     def _next(self) -> str | None:
         if self._replies:
             return self._replies.pop(0)
+        if self._initial is not None:
+            frame, self._initial = self._initial, None
+            return frame
         waiting = None if self._held else self._board
         if waiting is None:
             return None
