@@ -163,13 +163,15 @@ DECLARE
     player bigint := {user_id};
     last bytea := decode(repeat('00', 32), 'hex');
     at timestamptz;
+    token bytea;
 BEGIN
     FOR i IN 1..40 LOOP
         at := clock_timestamp() - (41 - i) * interval '20 s';
-        INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, claimed_ms, elapsed_ms, created_at,
-                                    previous_hash, hash)
-        VALUES (player, i, 'global', 'reaction', 'timed', 1, 1500, 1500, at, last,
-                ledger_hash(last, player, i, 'global', 'reaction', 'timed', 1, NULL, NULL, 1500, 1500, NULL, at))
+        token := sha256(uuid_send(gen_random_uuid()));
+        INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, token_hash, claimed_ms, elapsed_ms,
+                                    created_at, previous_hash, hash)
+        VALUES (player, i, 'global', 'reaction', 'timed', 1, token, 1500, 1500, at, last,
+                ledger_hash(last, player, i, 'global', 'reaction', 'timed', 1, token, NULL, 1500, 1500, NULL, at))
         RETURNING hash INTO last;
     END LOOP;
     UPDATE ledger_heads SET seq = 40, hash = last WHERE user_id = player;

@@ -19,6 +19,8 @@ from tests.support.stack import Stack
 
 PING_EVENT = b'{"event":"ping"}'
 
+ASK_FOR_BOARD = json.dumps({"event": "join", "data": JOIN}).encode()
+
 
 @pytest.fixture
 def wire(player: Player) -> Iterator[Wire]:
@@ -278,7 +280,7 @@ def test_patience_has_an_end(stack: Stack, player: Player) -> None:
         dead.expect("connected")
         silent.expect("connected")
         begun = time.monotonic()
-        clog(dead)
+        clog(dead, PING, b"x" * 125, 60_000)
         asked = silent.frame(35)
         assert asked.opcode == PING
         assert 24 <= time.monotonic() - begun <= 30
@@ -293,11 +295,10 @@ def timed(act: Callable[[], dict[str, object]]) -> tuple[float, dict[str, object
     return time.monotonic() - begun, result
 
 
-def clog(wire: Wire, asks: int = 5_000) -> None:
+def clog(wire: Wire, opcode: int = TEXT, ask: bytes = ASK_FOR_BOARD, asks: int = 5_000) -> None:
     """Ask for much and read nothing, until the server can send no more."""
     mask = b"\0\0\0\0"
-    ask = json.dumps({"event": "join", "data": JOIN}).encode()
-    frame = struct.pack("!BB", 0x80 | TEXT, 0x80 | len(ask)) + mask + ask
+    frame = struct.pack("!BB", 0x80 | opcode, 0x80 | len(ask)) + mask + ask
     wire.socket.settimeout(5)
     with suppress(TimeoutError):  # The server may stop reading, which is just as good.
         wire.socket.sendall(frame * asks)
