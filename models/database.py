@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 APPLICATION_ROLE = "fairboard_app"
 POOL_SECONDS = 0.4
@@ -25,11 +25,19 @@ class DatabaseUnavailableError(Exception):
     """PostgreSQL did not answer, or not in time. What was asked may or may not have been done."""
 
 
-def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: str | None = APPLICATION_ROLE) -> Engine:
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 5,
+    deadline: float = 30.0,
+    role: str | None = APPLICATION_ROLE,
+    ping: bool = False,
+) -> Engine:
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
     The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
-    `deadline` is in seconds and bounds one statement.
+    `deadline` is in seconds and bounds one statement. `ping` asks a connection whether it lives before each use: a round
+    trip that requests do without and that spares background work a failure after each restart of PostgreSQL.
     """
     options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
     if role:
@@ -43,6 +51,7 @@ def make_engine(url: str, *, pool_size: int = 5, deadline: float = 30.0, role: s
         pool_recycle=1800,
         # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
         pool_reset_on_return=None,
+        pool_pre_ping=ping,
         connect_args={"options": options, "connect_timeout": 2, "application_name": "fairboard"},
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
@@ -136,4 +145,6 @@ def _wait_callback(
 
 
 def _set_autocommit(connection: Any, *_: object) -> None:
+    if connection.closed:
+        raise DisconnectionError  # The pool then opens another one, and nobody notices.
     connection.autocommit = True

@@ -27,6 +27,7 @@ class Resources:
     catalogue: dict[str, TimedAction | OnceAction]
     database_deadline: float
     redis_deadline: float
+    background: bool = False
 
     @cached_property
     def engine(self) -> Engine:
@@ -35,6 +36,7 @@ class Resources:
             self.settings.database_url,
             pool_size=self.settings.database_pool_size,
             deadline=self.database_deadline,
+            ping=self.background,
         )
 
     @cached_property
@@ -95,4 +97,4 @@ def for_requests(settings: Settings) -> Resources:
 
 def for_background(settings: Settings) -> Resources:
     """Resources of workers and commands, which may take longer over one statement."""
-    return Resources(settings, get_catalogue(), database_deadline=60.0, redis_deadline=5.0)
+    return Resources(settings, get_catalogue(), database_deadline=60.0, redis_deadline=5.0, background=True)
