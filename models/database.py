@@ -36,8 +36,8 @@ def make_engine(
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
     The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
-    `deadline` is in seconds and bounds one statement. `ping` asks a connection whether it lives before each use: a round
-    trip that requests do without and that spares background work a failure after each restart of PostgreSQL.
+    `deadline` is in seconds and bounds one statement. `ping` asks a connection whether it lives before each use: a
+    round trip that requests do without, and that spares background work a failure after a restart of PostgreSQL.
     """
     options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
     if role:

@@ -85,4 +85,4 @@ def test_config_is_ours() -> None:
 
 def test_nothing_names_an_index_host() -> None:
     for path in Path(ROOT, "requirements").iterdir():
-        assert not re.search(r"https?://|--index-url|--extra-index-url|--find-links", path.read_text(encoding="utf-8"))
+        assert not re.search(r"https?://|--(?:extra-)?index-|--find-links", path.read_text(encoding="utf-8"))
