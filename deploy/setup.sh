@@ -51,6 +51,24 @@ install_uv() {
     fi
 }
 
+# The tests of the page drive a real browser: the one that is there, else the distribution's, else Playwright's own.
+find_browser() {
+    for name in "${FAIRBOARD_TEST_BROWSER:-}" chromium chromium-browser google-chrome google-chrome-stable; do
+        [ -n "$name" ] && command -v "$name" >/dev/null && return
+    done
+    ls "${HOME:-/nonexistent}"/.cache/ms-playwright/chromium-*/chrome-linux*/chrome >/dev/null 2>&1
+}
+
+install_browser() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "setup: installing chromium for the tests of the page"
+        { apt-get install -y chromium fonts-noto-core fonts-noto-cjk ||
+            { apt-get update && apt-get install -y chromium fonts-noto-core fonts-noto-cjk; }; } >/dev/null 2>&1 && return
+    fi
+    say "setup: downloading Chromium for the tests of the page"
+    .venv/bin/playwright install chromium >/dev/null 2>&1
+}
+
 # `make run` and `make test` may be started at the same moment in a fresh checkout.
 if command -v flock >/dev/null; then
     exec 9>.venv.lock
@@ -81,4 +99,6 @@ uv_install --no-deps --no-build-isolation --editable .
 touch ".venv/.installed-$set_name"
 if [ "$set_name" = dev ]; then
     touch .venv/.installed-runtime # dev.txt contains runtime.txt.
+    find_browser || install_browser || say "setup: no Chromium was found or could be installed; the tests of the page" \
+        "will fail. Install one, or name it: FAIRBOARD_TEST_BROWSER=/path/to/chrome make test"
 fi
