@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     public_board: bool = Field(False, description="Whether the board can be read without an account.")
     sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open in one web process.")
+    sockets_per_process: int = Field(
+        12_000, ge=1, description="WebSockets one web process holds; whoever comes later is asked to try again."
+    )
     analysis_window: int = Field(10, ge=1, le=50, description="Seconds between two analyses of one player.")
 
     database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")

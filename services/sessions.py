@@ -7,8 +7,9 @@ so a slow reader cannot bring a dead session back.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,12 +18,26 @@ from sqlalchemy import Connection, text
 
 from models.database import DatabaseUnavailableError, autocommit
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
-from services.redis_client import RedisUnavailableError, translate_outage
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 
 CACHE_SECONDS = 300
+ENDED_CHANNEL = "sessions:ended"
+"""Where web processes hear whose sockets to close."""
+MAX_ASKED = 1_000
+"""Sessions that one question to PostgreSQL may name."""
+SUSPENDED = "-ACCOUNT_SUSPENDED"
+"""What the cache says of a session whose player is suspended."""
 ROTATION_GRACE = timedelta(seconds=10)
 """A refresh token that comes twice within this time is a client's race or a lost answer; later, it is a theft."""
+
+_ENDED_AMONG = text("""
+    SELECT asked.id, CASE WHEN s.id IS NULL THEN 'logged out' ELSE 'suspended' END
+    FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
+    LEFT JOIN sessions s ON s.id = asked.id AND s.revoked_at IS NULL AND s.expires_at > now()
+    LEFT JOIN users u ON u.id = s.user_id
+    WHERE s.id IS NULL OR u.status = 'suspended'
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ def parse(cached: bytes, user_id: int, session_id: uuid.UUID) -> Player:
     if cached.startswith(b"+"):
         status, role, username = cached[1:].decode().split("|", 2)
         return Player(user_id, session_id, username, role, status)
-    raise AccountSuspended if cached == b"-ACCOUNT_SUSPENDED" else InvalidToken
+    raise AccountSuspended if cached == SUSPENDED.encode() else InvalidToken
 
 
 def load(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
@@ -125,21 +140,42 @@ def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
             connection.execute(
                 text("UPDATE sessions SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL"), {"id": session_id}
             )
-        with translate_outage():
-            resources.redis.set(session_key(user_id, session_id), "-INVALID_TOKEN", ex=_tombstone_seconds(resources))
+        dead = ("SET", session_key(user_id, session_id), "-INVALID_TOKEN", "EX", _tombstone_seconds(resources))
+        resources.quick.call(dead, _announcement(user_id, session_id, "logged out"))
     except (DatabaseUnavailableError, RedisUnavailableError) as error:
         raise ServiceUnavailable("You may still be logged in; try again.") from error
 
 
 def refresh_cache(resources: Resources, user_id: int, sessions: Iterable[uuid.UUID], value: str) -> None:
-    """Overwrite what the cache says of a player's sessions that are not revoked. Raises RedisUnavailableError."""
+    """Overwrite what the cache says of a player's sessions that are not revoked, and end the sockets of a player who
+
+    is suspended. Raises RedisUnavailableError.
+    """
     keys = [session_key(user_id, session_id) for session_id in sessions]
     resources.refresh_sessions_script(keys, (value, CACHE_SECONDS))
+    if value == SUSPENDED:
+        resources.quick.call(_announcement(user_id, None, "suspended"))
+
+
+def ended_among(resources: Resources, session_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Which of some sessions, at most MAX_ASKED, may act no more, and why. Raises ServiceUnavailable."""
+    try:
+        with autocommit(resources.engine) as connection:
+            rows = connection.execute(_ENDED_AMONG, {"ids": list(session_ids)}).all()
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+    return [(str(session_id), reason) for session_id, reason in rows]
 
 
 def cache_value(status: str, role: str, username: str) -> str:
     """What the cache says of a session that is not revoked."""
-    return "-ACCOUNT_SUSPENDED" if status == "suspended" else f"+{status}|{role}|{username}"
+    return SUSPENDED if status == "suspended" else f"+{status}|{role}|{username}"
+
+
+def _announcement(user_id: int, session_id: uuid.UUID | None, reason: str) -> tuple[str, str, str]:
+    """The command that tells every web process to close a session's sockets, or all of a player's."""
+    ended = {"userId": user_id, "sessionId": str(session_id) if session_id else None, "reason": reason}
+    return "PUBLISH", ENDED_CHANNEL, json.dumps(ended)
 
 
 def _tombstone_seconds(resources: Resources) -> int:

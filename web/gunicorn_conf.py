@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 from types import FrameType
@@ -21,10 +22,10 @@ _settings = get_settings()
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
 worker_class = "gevent"
-worker_connections = 12_000  # Open sockets count, so this is the number of sockets and not of requests.
+worker_connections = 12_000  # Of HTTP, idle ones included. WebSockets leave gunicorn (FAIRBOARD_SOCKETS_PER_PROCESS).
 backlog = 2048
 timeout = 30
-graceful_timeout = 3  # Requests end within two seconds; only idle connections take longer.
+graceful_timeout = 6  # Ten thousand sockets are told to come back in two seconds, and requests end within two.
 keepalive = 75
 max_requests = 0  # A worker that recycles itself would cut its sockets.
 limit_request_line = 4094
@@ -38,6 +39,8 @@ accesslog = None
 proc_name = "fairboard-web"
 control_socket_disable = True  # Two servers on one machine would fight over its path; signals do what is needed.
 
+_goodbyes: list[gevent.Greenlet[..., None]] = []
+
 # Prometheus's counters of all workers meet in files here. The folder is new at each start, so counters begin at zero.
 _metrics = (_settings.data_dir / f"metrics-{_settings.port}").absolute()
 shutil.rmtree(_metrics, ignore_errors=True)
@@ -46,23 +49,30 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Let psycopg2 yield to other greenlets while it waits."""
+    """Let psycopg2 yield to other greenlets while it waits, and allow as many open sockets as the system does."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from models.database import use_gevent  # noqa: PLC0415 -- after gevent has patched the standard library
 
     use_gevent(_settings.database_deadline)
 
 
 def post_worker_init(worker: Worker) -> None:
-    """On SIGTERM tell every socket that this is a restart, before gunicorn waits for them to end."""
+    """On SIGTERM, which a reload sends too, leave as usual and meanwhile tell every socket that this is a restart."""
     from web.sockets.endpoint import HUB  # noqa: PLC0415 -- needs the loaded application
-    from web.sockets.transport import RESTART  # noqa: PLC0415
+    from web.sockets.frames import RESTART  # noqa: PLC0415
     from wsgi import app  # noqa: PLC0415
 
     def leave(number: int, stack: FrameType | None) -> None:
-        gevent.spawn(app.extensions[HUB].close_all, RESTART)
+        _goodbyes.append(gevent.spawn(app.extensions[HUB].close_all, RESTART))
         worker.handle_exit(number, stack)
 
     signal.signal(signal.SIGTERM, leave)
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Gunicorn waits for requests to end, which sockets are no more: wait until the last one has heard the goodbye."""
+    gevent.joinall(_goodbyes, timeout=graceful_timeout)
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from signal import SIGHUP, SIGTERM
 from threading import Barrier
@@ -18,7 +19,7 @@ from services.leaderboard.board import publish
 from tests.support.players import Player, crowd, token_for
 from tests.support.problems import assert_problem
 from tests.support.sockets import JOIN, PING, PONG, Wire
-from tests.support.stack import Stack, wait_for
+from tests.support.stack import Part, Stack, wait_for
 
 Newcomer = Callable[[], Player]
 
@@ -308,6 +309,10 @@ def test_scores_alone_are_at_most_one_frame_a_second(newcomer: Newcomer) -> None
 # Restarts
 
 
+def has_other_children(part: Part, before: set[int]) -> bool:
+    return before.isdisjoint(part.children())
+
+
 def test_a_reload_and_a_stop_close_with_1012(stack: Stack, player: Player) -> None:
     """Both take the place of a running worker; who has not said yet who they are is told as well."""
     with stack.another_web() as web:
@@ -318,9 +323,11 @@ def test_a_reload_and_a_stop_close_with_1012(stack: Stack, player: Player) -> No
                 for wire in wires:
                     wire.expect("connected")
                     wire.join()
+                before = set(web.part.children())
                 web.part.send(signum)
                 assert [wire.closed(15) for wire in [*wires, unknown]] == [1012] * 6
             if signum == SIGHUP:
+                wait_for(partial(has_other_children, web.part, before), what="the end of the old workers")
                 stack.wait_until_ready(web.url)
         assert web.part.process is not None
         assert web.part.process.wait(10) == 0

@@ -1,48 +1,56 @@
-"""`/ws`: the door. Checks who comes in, then listens to what they say."""
+"""`/ws`: the door. Checks who comes in, shakes hands, and gives the socket to the hub.
+
+flask-sock and simple-websocket do the handshake. What follows they would do with two greenlets and a compressor for
+each socket, so the descriptor is taken over here: gunicorn and the library close theirs, and the hub keeps a copy.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from typing import cast
+from _socket import socket as PlainSocket  # noqa: N812 -- a class, whatever its name
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 from flask_sock import Sock
-from simple_websocket import ConnectionClosed, Server
+from simple_websocket import Server
 
 from config.catalogue import BOARD
 from services import sessions
-from services.errors import AccountSuspended, FairboardError, Forbidden, InvalidRequest, RateLimitExceeded, Unauthorized
-from services.leaderboard.board import compact_json
+from services.errors import Forbidden, InvalidRequest, ServiceUnavailable
 from services.resources import Resources
-from services.sessions import Player
 from web.auth import bearer
 from web.context import resources
-from web.sockets.hub import ANYBODY, Client, Hub, frame
-from web.sockets.messages import error_frame, handle
-from web.sockets.transport import FORBIDDEN, POLICY, RESTART, TOO_BIG, UNAUTHENTICATED, Reader, WholeFrames
+from web.sockets.hub import Hub
+from web.sockets.member import Member
 from web.tokens import read_access_token
 
 HUB = "fairboard-hub"
 PATH = "/ws"
-MAX_FRAME = 4096
 AUTHENTICATE_SECONDS = 5.0
-PING_SECONDS = 25
-MAX_ERRORS = 3
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 sock = Sock()
 
 
+class NoReader:
+    """Stands where simple-websocket would start a thread that reads. The loop reads."""
+
+    name = ""
+
+    def __init__(self, target: Any) -> None:
+        """There is nothing to run."""
+
+    def start(self) -> None:
+        """Nothing starts."""
+
+
 def register_sockets(app: Flask, own: Resources) -> None:
     """Open the door on an app."""
-    app.config["SOCK_SERVER_OPTIONS"] = {
-        "ping_interval": PING_SECONDS,
-        "max_message_size": MAX_FRAME,
-        "thread_class": Reader,
-    }
-    app.extensions[HUB] = Hub(own, BOARD)
+    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": NoReader}
+    app.extensions[HUB] = Hub(own, BOARD, app.app_context)
     app.before_request(_check_handshake)
     sock.init_app(app)
 
@@ -54,113 +62,20 @@ def hub() -> Hub:
 
 @sock.route(PATH)  # type: ignore[untyped-decorator]  # flask-sock has no types
 def live(socket: Server) -> None:
-    """One client from its handshake to its end."""
-    socket.sock = WholeFrames(socket.sock)
-    connection = Connection(socket, hub(), resources())
-    hub().open(socket)
-    try:
-        connection.begin()
-        connection.listen()
-    finally:
-        connection.end()
+    """The handshake is done: the hub has the socket from here on."""
+    member = Member(hub(), detach(socket), leave_at=time.time() + AUTHENTICATE_SECONDS)
+    hub().adopt(member)
+    if known := g.get("welcome"):
+        member.welcome(*known)
+    elif resources().settings.public_board:
+        member.welcome_anybody()
 
 
-class Connection:
-    """One client's dialogue: who it is, how often it was wrong, and until when it may stay."""
-
-    def __init__(self, socket: Server, own_hub: Hub, own: Resources) -> None:
-        """Nobody is known yet."""
-        self.socket = socket
-        self.hub = own_hub
-        self.resources = own
-        self.client: Client | None = None
-        self._errors = 0
-        self._leave_at = time.time() + AUTHENTICATE_SECONDS
-
-    def begin(self) -> None:
-        """Welcome a client whose header named it, or one that needs no name."""
-        if known := g.get("welcome"):
-            self.welcome(*known)
-        elif self.resources.settings.public_board:
-            self._enter(ANYBODY)
-            self._leave_at = float("inf")
-
-    def listen(self) -> None:
-        """Handle frames until the client goes, its time is over, or it was wrong too often."""
-        while not self.hub.closing:
-            wait = min(max(0.0, self._leave_at - time.time()), 3600.0)
-            raw = self.socket.receive(timeout=wait)
-            if raw is not None:
-                self._handle(raw)
-            elif time.time() >= self._leave_at:
-                self.socket.close(UNAUTHENTICATED, "authenticate" if self.client is None else "token expired")
-        self.socket.close(RESTART)
-
-    def end(self) -> None:
-        """Forget the client."""
-        self.hub.close(self.socket)
-        if self.client:
-            self.hub.discard(self.client)
-
-    def welcome(self, player: Player, expires_at: int) -> None:
-        """Let a player in until the token expires; a known one may stay longer with a newer token."""
-        if self.client is not None and self.client.user_id not in (ANYBODY, player.user_id):
-            raise InvalidRequest("This socket belongs to another player.")
-        if self.client is None:
-            self._enter(player.user_id)
-        self._leave_at = float(expires_at)
-        self.reply(frame("connected", compact_json({"userId": player.user_id})))
-
-    def join(self) -> None:
-        """Join the board's room. Raises Unauthorized before the client has said who it is."""
-        if self.client is None:
-            raise Unauthorized("Authenticate first.")
-        self.hub.join(self.client)
-
-    def reply(self, text: str) -> None:
-        """Send one frame in its turn; before there is a client, nobody else writes."""
-        if self.client:
-            self.client.reply(text)
-        else:
-            self.socket.send(text)
-
-    def _enter(self, user_id: int) -> None:
-        client = Client(self.socket, user_id)
-        if self.hub.enter(client):
-            self.client = client
-            return
-        client.stop()
-        self.socket.send(error_frame(RateLimitExceeded("You hold too many sockets open.")))
-        self.socket.close(POLICY, "too many sockets")
-        raise ConnectionClosed(POLICY)
-
-    def _handle(self, raw: str | bytes) -> None:
-        size = len(raw.encode("utf-8", "surrogatepass")) if isinstance(raw, str) else len(raw)
-        if size > MAX_FRAME:
-            self.socket.close(TOO_BIG)
-            return
-        try:
-            handle(self, raw)
-        except AccountSuspended:
-            self.socket.close(FORBIDDEN, "suspended")
-        except FairboardError as error:
-            self._refuse(error)
-
-    def _refuse(self, error: FairboardError) -> None:
-        self._errors += error.status < 500  # What is our fault is not counted as theirs.
-        if error.status == 401 and self.client is None:
-            self.socket.send(error_frame(error))
-            self.socket.close(UNAUTHENTICATED, error.code)
-            return
-        self.reply(error_frame(error))
-        if self._errors >= MAX_ERRORS:
-            self._flush()
-            self.socket.close(POLICY, "too many errors")
-
-    def _flush(self) -> None:
-        """Give the writer its turn, so that the last error is read before the close."""
-        if self.client:
-            self.client.drain()
+def detach(socket: Server) -> PlainSocket:
+    """The connection without the library. What it and gunicorn close afterwards is only their own descriptor."""
+    own = PlainSocket(fileno=os.dup(socket.sock.fileno()))
+    socket.connected = False  # Otherwise flask-sock would say goodbye.
+    return own
 
 
 def _check_handshake() -> None:
@@ -171,13 +86,14 @@ def _check_handshake() -> None:
         raise InvalidRequest("This is a WebSocket endpoint.")
     _check_version_and_key()
     _check_origin()
+    _check_room()
     # Compression costs a compressor per socket and more time than the frames are worth; see ADR 0004.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     request.environ.pop("HTTP_SEC_WEBSOCKET_PROTOCOL", None)  # There is none to choose from.
     if request.headers.get("Authorization"):
         credentials = read_access_token(bearer())
         player = sessions.authenticate(resources(), credentials.user_id, credentials.session_id)
-        g.welcome = (player, credentials.expires_at)
+        g.welcome = (player, credentials)
 
 
 def _check_version_and_key() -> None:
@@ -200,3 +116,9 @@ def _check_origin() -> None:
         own = False
     if not own:
         raise Forbidden("Pages of this origin may not open the live board.")
+
+
+def _check_room() -> None:
+    """Refuse whoever comes while this process leaves, or holds as many as it may."""
+    if hub().closing or len(hub().loop) >= resources().settings.sockets_per_process:
+        raise ServiceUnavailable("No more sockets here just now; try again in a moment.")

@@ -1,267 +1,222 @@
-"""The hub: keeps the sockets of one process and sends each of them the newest board.
+"""The hub: keeps the members of one process and sends each of them the newest board.
 
-One subscriber hears the channel and only stores what it heard; each client has one writer and room for one board, so a
-slow reader skips versions, ends on the last one, and never holds up another.
+The channel only stores what it heard; one greenlet sends it to everybody, encoded once; a member that is still taking
+the frame before skips this one and ends on the last. Whoever joins is subscribed first, then the board is read, then
+it is sent, so that no change falls between.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
-from collections import Counter
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
-from redis.client import PubSub
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from simple_websocket import ConnectionClosed, Server
+import gevent
+from gevent.event import Event
+from gevent.queue import SimpleQueue
 
-from services.errors import ServiceUnavailable
-from services.leaderboard.keys import BoardKeys
+from services import sessions
+from services.errors import FairboardError, ServiceUnavailable
 from services.leaderboard.reading import read_board
-from services.redis_client import AWAY
 from services.resources import Resources
-from web.metrics import BROADCAST_LAG, FRAMES, SOCKETS
+from web.metrics import FRAMES
+from web.sockets import frames
+from web.sockets.channel import Channel
+from web.sockets.loop import Loop
+from web.sockets.member import ANYBODY, NOTHING_YET, Member
+from web.sockets.messages import event_frame
+from web.sockets.pace import in_turns
+from web.tokens import read_access_token
 
 log = logging.getLogger(__name__)
 
-RECONNECT_SECONDS = 0.5
-HEALTH_SECONDS = 5
-MAX_REPLIES = 64
-ANYBODY = 0
-"""The user id of those who watch a public board without an account."""
+ASKERS = 32
+"""Clients whose token is looked up at the same time."""
+GOODBYES, GOODBYE_PAUSE = 500, 0.1
+"""So many clients are told of a restart at once, then there is a pause: they come back as they were sent away."""
+LAST_WORDS_SECONDS = 1.0
 
 
-class Client:
-    """One socket: a writer of its own, the frames it must get in order, and the newest board that waits."""
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board as everybody gets it."""
 
-    def __init__(self, socket: Server, user_id: int) -> None:
-        """Starts the writer."""
-        self.socket = socket
-        self.user_id = user_id
-        self._replies: list[str] = []
-        self._initial: str | None = None
-        self._board: tuple[int, str] | None = None
-        self._version = -1
-        self._held = False
-        self._event = threading.Event()
-        self._sent = threading.Event()
-        self._open = True
-        threading.Thread(target=self._write, name="writer", daemon=True).start()
-
-    def reply(self, frame: str) -> None:
-        """Queue a frame that may not be skipped. Only answers to this client's own messages are such."""
-        if len(self._replies) >= MAX_REPLIES:
-            self.socket.sock.shut()  # Asks and asks, and never reads.
-            return
-        self._replies.append(frame)
-        self._event.set()
-
-    def hold(self) -> None:
-        """Keep boards back until `begin`."""
-        self._held = True
-
-    def begin(self, version: int, frame: str) -> None:
-        """Send the initial board, then whatever is newer. Of several that wait the last will do."""
-        self._version = version
-        self._initial = frame
-        self._held = False
-        self._event.set()
-
-    def forget(self) -> None:
-        """Drop the boards that wait."""
-        self._initial = self._board = None
-
-    def offer(self, version: int, frame: str) -> None:
-        """A newer board takes the place of the one that waits."""
-        if version > (self._board[0] if self._board else self._version):
-            self._board = (version, frame)
-            self._event.set()
-
-    def drain(self) -> None:
-        """Wait until the writer has sent every reply, or has given up."""
-        while self._open and self._replies and self.socket.connected:
-            self._sent.wait(timeout=1)
-            self._sent.clear()
-
-    def stop(self) -> None:
-        """End the writer."""
-        self._open = False
-        self._event.set()
-
-    def _write(self) -> None:
-        with suppress(ConnectionClosed, OSError):
-            while self._open:
-                self._event.wait()
-                self._event.clear()
-                self._write_waiting()
-
-    def _write_waiting(self) -> None:
-        while self._open and (frame := self._next()) is not None:
-            self.socket.send(frame)
-            FRAMES.inc()
-            self._sent.set()
-
-    def _next(self) -> str | None:
-        if self._replies:
-            return self._replies.pop(0)
-        if self._initial is not None:
-            frame, self._initial = self._initial, None
-            return frame
-        waiting = None if self._held else self._board
-        if waiting is None:
-            return None
-        self._board = None
-        if waiting[0] <= self._version:
-            return self._next()
-        self._version = waiting[0]
-        return waiting[1]
+    version: int
+    update: bytes
+    """The whole frame."""
 
 
 class Hub:
-    """All sockets of this process that watch one board."""
+    """All members of this process that watch one board."""
 
-    def __init__(self, resources: Resources, board: str) -> None:
-        """Nothing is connected before the first socket, hence after gunicorn's fork."""
-        self._resources = resources
-        self._board = board
-        self._sockets: set[Server] = set()
-        self._clients: set[Client] = set()
-        self._room: set[Client] = set()
-        self._per_player: Counter[int] = Counter()
-        self._subscribed = threading.Event()
-        self._lock = threading.Lock()
-        self._started = False
+    def __init__(self, resources: Resources, board: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Nothing is connected before the first socket, hence after gunicorn's fork. `context` is the application's."""
+        self.loop = Loop()
+        self.board: Board | None = None
         self.closing = False
+        self._resources = resources
+        self._name = board
+        self._context = context
+        self._channel = Channel(resources, board, self)
+        self._players: dict[int, list[Member]] = {}
+        self._room: set[Member] = set()
+        self._joining: dict[Member, None] = {}
+        self._join_wanted, self._board_wanted = Event(), Event()
+        self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
+        self._started = False
 
-    def open(self, socket: Server) -> None:
-        """Know a socket, whoever it belongs to."""
-        self._sockets.add(socket)
-        SOCKETS.inc()
+    # Members come and go
 
-    def close(self, socket: Server) -> None:
-        """Forget a socket."""
-        self._sockets.discard(socket)
-        SOCKETS.dec()
+    def adopt(self, member: Member) -> None:
+        """Take in a client whose handshake is done."""
+        if not self._started:
+            self._start()
+        self.loop.adopt(member)
 
-    def enter(self, client: Client) -> bool:
-        """Take a client in. False if the player holds too many sockets already."""
-        held = self._per_player[client.user_id]
-        if client.user_id != ANYBODY and held >= self._resources.settings.sockets_per_player:
+    def enter(self, member: Member, user_id: int) -> bool:
+        """Note whose socket this is. False if the player holds too many already."""
+        held = self._players.setdefault(user_id, [])
+        if user_id != ANYBODY and len(held) >= self._resources.settings.sockets_per_player:
             return False
-        self._per_player[client.user_id] += 1
-        self._clients.add(client)
+        self._leave_player(member)
+        held.append(member)
+        member.user_id = user_id
         return True
 
-    def join(self, client: Client) -> None:
-        """Put a client into the room: subscribe, then read, then send, so that no change falls between.
+    def ask_who(self, member: Member, token: str) -> None:
+        """Look a token up; the member gets the answer."""
+        self._asked.put((member, token))
 
-        Raises ServiceUnavailable when the board cannot be read.
-        """
-        self._start()
-        client.hold()
-        self._room.add(client)
-        self._subscribed.wait(timeout=self._resources.redis_deadline)
-        try:
-            body = read_board(self._resources, self._board).body.decode()
-        except ServiceUnavailable:
-            self.leave(client)
-            raise
-        client.begin(_version(body), frame("leaderboard:initial", body))
+    def join(self, member: Member) -> None:
+        """Put a member into the room. Nothing is sent before the board that it will be answered with."""
+        member.watching, member.version = True, NOTHING_YET
+        self._room.add(member)
+        self._joining[member] = None
+        self._join_wanted.set()
 
-    def leave(self, client: Client) -> None:
-        """Take a client out of the room."""
-        self._room.discard(client)
-        client.forget()
+    def leave(self, member: Member) -> None:
+        """Take a member out of the room."""
+        member.watching, member.version = False, NOTHING_YET
+        self._room.discard(member)
+        self._joining.pop(member, None)
 
-    def discard(self, client: Client) -> None:
-        """Forget a client whose socket is closed."""
-        self.leave(client)
-        client.stop()
-        if client in self._clients:
-            self._clients.discard(client)
-            self._per_player[client.user_id] -= 1
-            if not self._per_player[client.user_id]:
-                del self._per_player[client.user_id]
+    def forget(self, member: Member) -> None:
+        """Nothing may be sent to this member any more."""
+        self.leave(member)
+        self._leave_player(member)
 
     def close_all(self, code: int) -> None:
-        """Say goodbye to everybody, as before a restart."""
+        """Say goodbye to everybody, some at a time, and wait until they have heard it."""
         self.closing = True
-        for socket in list(self._sockets):
-            with suppress(ConnectionClosed, OSError):
-                socket.close(code)
-            socket.event.set()
+        peers = self.loop.peers()
+        for start in range(0, len(peers), GOODBYES):
+            if start:
+                gevent.sleep(GOODBYE_PAUSE)
+            for peer in peers[start : start + GOODBYES]:
+                peer.close(code)
+        self.loop.empty.wait(LAST_WORDS_SECONDS)
 
-    def broadcast(self, body: str) -> None:
-        """Offer a board to everybody in the room."""
-        version, text = _version(body), frame("leaderboard:update", body)
-        for client in list(self._room):
-            client.offer(version, text)
+    def _leave_player(self, member: Member) -> None:
+        if member.user_id is None:
+            return
+        held = self._players.get(member.user_id, [])
+        if member in held:
+            held.remove(member)
+        if not held:
+            self._players.pop(member.user_id, None)
+
+    # What the channel hears
+
+    def board_changed(self, body: str) -> None:
+        """Keep a board if it is newer; whoever is in the room will get it."""
+        version = int(json.loads(body)["version"])
+        if self.board is None or version > self.board.version:
+            self.board = Board(version, event_frame("leaderboard:update", body))
+            self._board_wanted.set()
+
+    def session_ended(self, user_id: int, session_id: str | None, reason: str) -> None:
+        """Close the sockets of a session, or all of a player's."""
+        for member in list(self._players.get(user_id, ())):
+            if session_id is None or str(member.session_id) == session_id:
+                member.close(frames.FORBIDDEN if reason == "suspended" else frames.UNAUTHENTICATED, reason)
+
+    def subscribed(self) -> None:
+        """Find out what was missed: boards, and sessions that ended."""
+        gevent.spawn(self._catch_up)
+
+    def _catch_up(self) -> None:
+        try:
+            self.board_changed(read_board(self._resources, self._name).body.decode())
+            members = [member for held in list(self._players.values()) for member in held if member.session_id]
+            for start in range(0, len(members), sessions.MAX_ASKED):
+                known = {str(member.session_id): member for member in members[start : start + sessions.MAX_ASKED]}
+                for session_id, reason in sessions.ended_among(self._resources, list(known)):
+                    self.session_ended(known[session_id].user_id or ANYBODY, session_id, reason)
+        except FairboardError as error:
+            log.warning("what was missed could not be read: %s", error.code)
+
+    # What runs for as long as the process does
 
     def _start(self) -> None:
-        with self._lock:
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._listen, name="subscriber", daemon=True).start()
+        self._started = True
+        self._channel.start()
+        for turn in (self._answer_joins, self._send_newest, *[self._answer_one] * ASKERS):
+            gevent.spawn(_forever, turn)
 
-    def _listen(self) -> None:
-        pause = threading.Event()
-        while True:
-            try:
-                self._hear()
-            except AWAY as error:
-                log.warning("the channel is away, will subscribe again: %s", error)
-            except Exception:
-                log.exception("the subscriber failed")  # It must live as long as the process.
-            self._subscribed.clear()
-            pause.wait(RECONNECT_SECONDS)
-
-    def _hear(self) -> None:
-        pubsub: PubSub = self._resources.redis.pubsub()
+    def _answer_joins(self) -> None:
+        """One turn: read the board once for all who wait."""
+        self._join_wanted.wait()
+        self._join_wanted.clear()
+        self._channel.wait(self._resources.redis_deadline)
+        waiting, self._joining = list(self._joining), {}
         try:
-            pubsub.subscribe(BoardKeys(self._board).updates)
-            asked = False
-            while True:
-                message = pubsub.get_message(timeout=HEALTH_SECONDS)
-                if message is not None:
-                    asked = False
-                    self._take(message)
-                elif asked:
-                    raise RedisTimeoutError("no answer to a ping")
-                else:
-                    asked = True
-                    pubsub.ping()
-        finally:
-            _close(pubsub)
+            body = read_board(self._resources, self._name).body.decode()
+        except ServiceUnavailable as error:
+            for member in waiting:
+                self.leave(member)
+                member.refuse(error)
+            return
+        version, frame = int(json.loads(body)["version"]), event_frame("leaderboard:initial", body)
+        for member in in_turns(waiting):
+            if member.watching and member not in self._joining:
+                member.begin(version, frame)
 
-    def _take(self, message: dict[str, Any]) -> None:
-        """Each confirmed subscription may follow a gap in which frames were lost: read the board anew."""
-        if message["type"] == "subscribe":
-            self._subscribed.set()
-            with suppress(ServiceUnavailable):
-                self.broadcast(read_board(self._resources, self._board).body.decode())
-        elif message["type"] == "message":
-            body = message["data"].decode()
-            BROADCAST_LAG.observe(max(0.0, time.time() - _updated_at(body)))
-            self.broadcast(body)
+    def _send_newest(self) -> None:
+        """One turn: the newest board to everybody who has not seen it and can take it."""
+        self._board_wanted.wait()
+        self._board_wanted.clear()
+        board, count = self.board, 0
+        if board is None:
+            return
+        for member in in_turns(list(self._room)):
+            if member.version < board.version and not member.stuck:
+                member.version = board.version
+                member.offer(board.update)
+                count += 1
+        FRAMES.inc(count)
+
+    def _answer_one(self) -> None:
+        """One turn: who the next token belongs to."""
+        member, token = self._asked.get()
+        try:
+            with self._context():
+                credentials = read_access_token(token)
+                player = sessions.authenticate(self._resources, credentials.user_id, credentials.session_id)
+        except FairboardError as error:
+            member.answered(error)
+        except Exception:
+            log.exception("a token could not be looked up")
+            member.answered(FairboardError())
+        else:
+            member.answered((player, credentials))
 
 
-def frame(event: str, body: str) -> str:
-    """A text frame; `body` is JSON already."""
-    return f'{{"event":"{event}","data":{body}}}'
-
-
-def _version(body: str) -> int:
-    return int(json.loads(body)["version"])
-
-
-def _updated_at(body: str) -> float:
-    return datetime.fromisoformat(json.loads(body)["updatedAt"]).astimezone(UTC).timestamp()
-
-
-def _close(pubsub: PubSub) -> None:
-    with suppress(*AWAY):
-        pubsub.close()
+def _forever(turn: Callable[[], None]) -> None:
+    while True:
+        try:
+            turn()
+        except Exception:
+            log.exception("the hub failed")  # It must live as long as the process.

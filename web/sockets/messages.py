@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from services import sessions
-from services.errors import FairboardError, InvalidRequest, Unauthorized
+from services.errors import FairboardError, InvalidRequest
 from services.leaderboard.board import compact_json, rfc3339
 from web.parsing import parse_json, validate
 from web.schemas import Body
-from web.sockets.hub import frame
-from web.tokens import read_access_token
+from web.sockets import frames
 
 if TYPE_CHECKING:
-    from web.sockets.endpoint import Connection
+    from web.sockets.member import Member
 
 
 class Message(Body):
@@ -43,49 +41,49 @@ class Ping(Body):
     """Are you there?"""
 
 
-def handle(connection: Connection, raw: str | bytes) -> None:
-    """Do what a frame asks for. Raises FairboardError for one that makes no sense or is not allowed."""
+def handle(member: Member, raw: str | bytes) -> None:
+    """Do what a message asks for. Raises FairboardError for one that makes no sense or is not allowed."""
     if isinstance(raw, bytes):
         raise InvalidRequest("Frames must be text.")
     message = validate(Message, parse_json(raw))
     handler = HANDLERS.get(message.event)
     if handler is None:
         raise InvalidRequest(f"There is no such event; the events are: {', '.join(HANDLERS)}.")
-    handler(connection, message.data)
+    handler(member, message.data)
 
 
-def error_frame(error: FairboardError) -> str:
+def event_frame(event: str, body: str) -> bytes:
+    """An event as a frame; `body` is JSON already."""
+    return frames.text(f'{{"event":"{event}","data":{body}}}')
+
+
+def error_frame(error: FairboardError) -> bytes:
     """An error as a frame."""
     reasons = "; ".join(f"{field}: {reason}" for field, reason in (error.errors or {}).items())
-    return frame("error", compact_json({"code": error.code, "detail": reasons or error.detail}))
+    return event_frame("error", compact_json({"code": error.code, "detail": reasons or error.detail}))
 
 
-def _authenticate(connection: Connection, data: dict[str, Any]) -> None:
-    credentials = read_access_token(validate(Authenticate, data).token)
-    player = sessions.authenticate(connection.resources, credentials.user_id, credentials.session_id)
-    connection.welcome(player, credentials.expires_at)
+def _authenticate(member: Member, data: dict[str, Any]) -> None:
+    member.authenticate(validate(Authenticate, data).token)
 
 
-def _join(connection: Connection, data: dict[str, Any]) -> None:
+def _join(member: Member, data: dict[str, Any]) -> None:
     validate(Room, data)
-    connection.join()
+    member.join()
 
 
-def _leave(connection: Connection, data: dict[str, Any]) -> None:
+def _leave(member: Member, data: dict[str, Any]) -> None:
     room = validate(Room, data).room
-    client = connection.client
-    if client is None:
-        raise Unauthorized("Authenticate first.")
-    connection.hub.leave(client)
-    client.reply(frame("left", compact_json({"room": room})))
+    member.leave()
+    member.send(event_frame("left", compact_json({"room": room})))
 
 
-def _ping(connection: Connection, data: dict[str, Any]) -> None:
+def _ping(member: Member, data: dict[str, Any]) -> None:
     validate(Ping, data)
-    connection.reply(frame("pong", compact_json({"serverTime": rfc3339(datetime.now(UTC))})))
+    member.send(event_frame("pong", compact_json({"serverTime": rfc3339(datetime.now(UTC))})))
 
 
-HANDLERS: dict[str, Callable[[Connection, dict[str, Any]], None]] = {
+HANDLERS: dict[str, Callable[[Member, dict[str, Any]], None]] = {
     "authenticate": _authenticate,
     "join": _join,
     "leave": _leave,

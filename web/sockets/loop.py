@@ -1,0 +1,171 @@
+"""The loop: watches all sockets of a process with one epoll, in one greenlet; another one keeps the time.
+
+Each second it asks a twenty-fifth of the clients whether they are there, so that all are asked every 25 s and never at
+once; drops those that said nothing since they were last asked, hence within 50 s, or took nothing for 20 s; and tells
+those whose time is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import gevent
+from gevent import monkey, socket as gevent_socket
+from gevent.event import Event
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+
+from web.metrics import SOCKETS
+from web.sockets import frames
+from web.sockets.peer import Peer
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 25
+STALL_SECONDS = 20
+"""A client that takes nothing for this long is cut off."""
+LINGER_SECONDS = 2
+"""How long after our close frame a client may take to end its half."""
+BATCH = 64
+"""Sockets that are served before somebody else of the process has a turn."""
+_PING = frames.encode(frames.PING)
+
+_EPOLLIN, _EPOLLOUT, _EPOLLRDHUP = 0x001, 0x004, 0x2000
+
+
+class Loop:
+    """All sockets of one process. Its greenlets start with the first of them, hence after gunicorn's fork."""
+
+    def __init__(self) -> None:
+        """Nothing is open yet."""
+        self.now = time.monotonic()
+        self.empty = Event()
+        """Set while no socket is open."""
+        self.empty.set()
+        self._epoll: Any = None
+        self._peers: dict[int, Peer] = {}
+        self._stuck: set[Peer] = set()
+        self._lingering: dict[Peer, float] = {}
+        self._parser = Connection(ConnectionType.SERVER)
+
+    def __len__(self) -> int:
+        """How many sockets are open."""
+        return len(self._peers)
+
+    def peers(self) -> list[Peer]:
+        """Who is here."""
+        return list(self._peers.values())
+
+    def adopt(self, peer: Peer) -> None:
+        """Watch a new peer from now on."""
+        if self._epoll is None:
+            self._start()
+        number = peer.sock.fileno()
+        self._peers[number] = peer
+        self.empty.clear()
+        self._epoll.register(number, _EPOLLIN | _EPOLLRDHUP)
+        SOCKETS.inc()
+
+    def drop(self, peer: Peer) -> None:
+        """End a connection without a word, or after the last one."""
+        number = peer.sock.fileno()
+        if self._peers.get(number) is not peer:
+            return
+        del self._peers[number]
+        self._stuck.discard(peer)
+        self._lingering.pop(peer, None)
+        with suppress(OSError):
+            self._epoll.unregister(number)
+        peer.sock.close()
+        SOCKETS.dec()
+        if not self._peers:
+            self.empty.set()
+        if not peer.closing:
+            peer.closing = True
+            peer.ended()
+
+    def stick(self, peer: Peer, *, progress: bool) -> None:
+        """The kernel takes no more for this peer: wait until it does."""
+        if peer not in self._stuck:
+            self._stuck.add(peer)
+            peer.stuck_since = self.now
+            self._epoll.modify(peer.sock.fileno(), _EPOLLIN | _EPOLLOUT | _EPOLLRDHUP)
+        elif progress:
+            peer.stuck_since = self.now
+
+    def unstick(self, peer: Peer) -> None:
+        """The kernel took all."""
+        if peer in self._stuck:
+            self._stuck.discard(peer)
+            self._epoll.modify(peer.sock.fileno(), _EPOLLIN | _EPOLLRDHUP)
+
+    def linger(self, peer: Peer) -> None:
+        """Wait a little for the other half to end."""
+        if self._peers.get(peer.sock.fileno()) is peer:
+            self._lingering[peer] = self.now + LINGER_SECONDS
+
+    @contextmanager
+    def shared_parser(self) -> Iterator[Connection]:
+        """The parser for everybody who is between two messages; a new one follows if this one is left within one."""
+        clean = False
+        try:
+            yield self._parser
+            clean = self._parser.state is ConnectionState.OPEN
+        finally:
+            if not clean:
+                self._parser = Connection(ConnectionType.SERVER)
+
+    def _start(self) -> None:
+        self.now = time.monotonic()
+        # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
+        self._epoll = monkey.get_original("select", "epoll")()
+        gevent.spawn(self._forever, self._serve)
+        gevent.spawn(self._forever, self._keep_time)
+
+    @staticmethod
+    def _forever(turn: Any) -> None:
+        while True:
+            try:
+                turn()
+            except Exception:
+                log.exception("the loop of the sockets failed")  # It must live as long as the process.
+
+    def _serve(self) -> None:
+        """One turn: wait until some sockets are ready, then serve some of them."""
+        gevent_socket.wait_read(self._epoll.fileno())
+        self.now = time.monotonic()
+        for number, ready in self._epoll.poll(0, BATCH):
+            peer = self._peers.get(number)
+            if peer is not None and ready & _EPOLLOUT:
+                peer.writable()
+            if peer is not None and ready & ~_EPOLLOUT:
+                peer.readable()
+
+    def _keep_time(self) -> None:
+        """One turn: everything that is due this second."""
+        gevent.sleep(1 - time.time() % 1)
+        self.now, wall = time.monotonic(), time.time()
+        self._end_overdue()
+        turn = int(wall) % PING_SECONDS
+        for number, peer in list(self._peers.items()):
+            if number % PING_SECONDS == turn:
+                self._ask(peer)
+            if wall >= peer.leave_at and not peer.closing:
+                peer.time_over()
+
+    def _end_overdue(self) -> None:
+        for peer in [peer for peer, until in self._lingering.items() if until < self.now]:
+            self.drop(peer)
+        for peer in [peer for peer in self._stuck if peer.stuck_since + STALL_SECONDS < self.now]:
+            self.drop(peer)
+
+    def _ask(self, peer: Peer) -> None:
+        """Ask whether a client is there, or drop one that did not say so since it was last asked."""
+        if peer.heard <= peer.pinged:
+            self.drop(peer)
+        elif not peer.closing and not peer.stuck:
+            peer.pinged = self.now
+            peer.offer(_PING)
