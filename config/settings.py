@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         (), description="Origins besides the server's own that browsers may open `/ws` from, comma-separated."
     )
     public_board: bool = Field(False, description="Whether the board can be read without an account.")
-    sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open in one web process.")
+    sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open.")
     sockets_per_process: int = Field(
         12_000, ge=1, description="WebSockets one web process holds; whoever comes later is asked to try again."
     )

@@ -65,6 +65,11 @@ class Resources:
         return load_script(self.quick, "refresh_sessions")
 
     @cached_property
+    def hold_socket_script(self) -> Script:
+        """A player's sockets: lua/hold_socket.lua."""
+        return load_script(self.quick, "hold_socket")
+
+    @cached_property
     def place_script(self) -> Script:
         """A player's place: lua/place.lua."""
         return load_script(self.quick, "place")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from services.socket_leases import key
 from tests.support.players import Player, log_in
-from tests.support.sockets import Wire
-from tests.support.stack import Stack
+from tests.support.sockets import JOIN, Wire
+from tests.support.stack import Stack, wait_for
 
 Newcomer = Callable[[], Player]
 
@@ -88,3 +89,21 @@ def test_who_is_full_asks_to_come_back(stack: Stack, player: Player) -> None:
             assert first.closed() == 1000
         with Wire(web.port, player.access) as again:
             again.expect("connected")
+
+
+def test_the_sockets_of_a_player_are_counted_over_all_processes(stack: Stack, player: Player) -> None:
+    with stack.another_web(SOCKETS_PER_PLAYER="2") as one, stack.another_web(SOCKETS_PER_PLAYER="2") as other:
+        with Wire(one.port, player.access) as first, Wire(other.port, player.access) as second:
+            first.expect("connected")
+            second.expect("connected")
+            for web in (one, other):
+                with Wire(web.port, player.access) as third:
+                    assert third.expect("error")["code"] == "RATE_LIMIT_EXCEEDED"
+                    assert third.closed() == 1008
+        wait_for(lambda: not player.stack.resources().redis.exists(key(player.user_id)), what="the end of both leases")
+        with Wire(one.port) as by_message:
+            by_message.send("authenticate", {"token": player.access})
+            by_message.send("join", JOIN)
+            by_message.send("ping")
+            by_message.expect("connected")
+            assert {by_message.event()[0] for _ in range(2)} == {"leaderboard:initial", "pong"}

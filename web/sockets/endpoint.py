@@ -64,9 +64,12 @@ def hub() -> Hub:
 def live(socket: Server) -> None:
     """The handshake is done: the hub has the socket from here on."""
     member = Member(hub(), detach(socket), leave_at=time.time() + AUTHENTICATE_SECONDS)
+    known = g.get("welcome")
+    if known:
+        member.pause()
     hub().adopt(member)
-    if known := g.get("welcome"):
-        member.welcome(*known)
+    if known:
+        member.answered(known)
     elif resources().settings.public_board:
         member.welcome_anybody()
 

@@ -29,6 +29,7 @@ from web.sockets.loop import Loop
 from web.sockets.member import ANYBODY, NOTHING_YET, Member
 from web.sockets.messages import event_frame
 from web.sockets.pace import in_turns
+from web.sockets.places import Places
 from web.tokens import read_access_token
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Hub:
         self._name = board
         self._context = context
         self._channel = Channel(resources, board, self)
+        self._places = Places(resources)
         self._players: dict[int, list[Member]] = {}
         self._room: set[Member] = set()
         self._joining: dict[Member, None] = {}
@@ -77,12 +79,15 @@ class Hub:
         self.loop.adopt(member)
 
     def enter(self, member: Member, user_id: int) -> bool:
-        """Note whose socket this is. False if the player holds too many already."""
-        held = self._players.setdefault(user_id, [])
-        if user_id != ANYBODY and len(held) >= self._resources.settings.sockets_per_player:
+        """Note whose socket this is; asks Redis, so it may wait. False if the player holds too many already."""
+        held = len(self._players.get(user_id, ()))
+        limit = self._resources.settings.sockets_per_player
+        if user_id != ANYBODY and (held >= limit or not self._places.hold(member, user_id)):
+            return False
+        if member.closing:
             return False
         self._leave_player(member)
-        held.append(member)
+        self._players.setdefault(user_id, []).append(member)
         member.user_id = user_id
         return True
 
@@ -107,6 +112,7 @@ class Hub:
         """Nothing may be sent to this member any more."""
         self.leave(member)
         self._leave_player(member)
+        self._places.free(member)
 
     def close_all(self, code: int) -> None:
         """Say goodbye to everybody, some at a time, and wait until they have heard it."""
@@ -163,7 +169,8 @@ class Hub:
     def _start(self) -> None:
         self._started = True
         self._channel.start()
-        for turn in (self._answer_joins, self._send_newest, *[self._answer_one] * ASKERS):
+        own = (self._answer_joins, self._send_newest, self._places.give_back, self._places.renew)
+        for turn in (*own, *[self._answer_one] * ASKERS):
             gevent.spawn(_forever, turn)
 
     def _answer_joins(self) -> None:

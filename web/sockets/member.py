@@ -45,6 +45,7 @@ class Member(Peer):
         self.version = NOTHING_YET
         self._errors = 0
         self._later: deque[str | bytes] | None = None
+        """What waits until it is known who says it."""
 
     # What a client says
 
@@ -59,23 +60,27 @@ class Member(Peer):
 
     def authenticate(self, token: str) -> None:
         """Ask who the token belongs to. That takes a while; what the client says meanwhile is handled afterwards."""
-        self._later = deque()
+        self.pause()
         self.hub.ask_who(self, token)
 
+    def pause(self) -> None:
+        """Keep what the client says until `answered`."""
+        self._later = deque()
+
     def answered(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
-        """What came out of it."""
-        later, self._later = self._later or (), None
+        """Who the client is, or why not; then what it said meanwhile. Asks Redis, so it may wait."""
         try:
             if isinstance(answer, FairboardError):
                 raise answer
-            self.welcome(*answer)
+            self._welcome(*answer)
         except FairboardError as error:
             self.refuse(error)
+        later, self._later = self._later or (), None
         for message in later:
             if not self.closing:
-                self.received(message)
+                self.received(message)  # Should this ask again who it is, the rest waits for that.
 
-    def welcome(self, player: Player, credentials: Credentials) -> None:
+    def _welcome(self, player: Player, credentials: Credentials) -> None:
         """Let a player in until the token expires; a known one may stay longer with a newer token."""
         if self.user_id not in (None, ANYBODY, player.user_id):
             raise InvalidRequest("This socket belongs to another player.")
