@@ -20,7 +20,7 @@ def lease(name: str, player: int = PLAYER) -> Lease:
 
 
 def names(resources: Resources, player: int = PLAYER) -> list[str]:
-    held: list[Any] = resources.redis.zrange(key(player), 0, -1)  # type: ignore[assignment]  # redis-py's own union
+    held: list[Any] = resources.redis.zrange(key(player), 0, -1)
     return [name.decode() for name in held]
 
 
