@@ -109,7 +109,10 @@ class Loop:
 
     @contextmanager
     def shared_parser(self) -> Iterator[Connection]:
-        """The parser for everybody who is between two messages; a new one follows if this one is left within one."""
+        """The parser for everybody who is between two messages; a new one follows if this one is left within one.
+
+        A peer stops reading when it closes, which also leaves the parser of a client that broke the protocol.
+        """
         clean = False
         try:
             yield self._parser

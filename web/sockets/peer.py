@@ -223,7 +223,7 @@ class Peer:
             self.received(whole)
         elif self._parts is None:
             self._parts = [data]
-        else:
+        elif data:  # Empty fragments add nothing, however many come.
             self._parts.append(data)
 
     def _join(self, last: str | bytes | bytearray) -> str | bytes:
