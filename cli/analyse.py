@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import sys
-from collections import defaultdict
-from collections.abc import Iterator
-from datetime import datetime
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from services.anticheat.patterns import PATTERNS, Event, Finding
+from cli.events_file import Contents, FileError, read
+from services.anticheat.detector import join
+from services.anticheat.echoes import echoes
+from services.anticheat.events import Event
+from services.anticheat.evidence import Evidence, Silence, Verdict, strongest
+from services.anticheat.groups import judge as judge_groups
+from services.anticheat.report import Course, as_dict, course
 
-REQUIRED = ("user_id", "action", "issued_at", "completed_at", "claimed_ms", "points", "outcome")
-
-
-class BadRowError(Exception):
-    """A row that cannot be used; the message says why."""
+QUIET_SECONDS = 2.0
+"""Work that takes longer says how far it is."""
+MOST_COMPLAINTS = 50
+MOST_TOGETHER = 2_000_000
+"""Events up to which players are compared with each other: more need more memory than a small server has."""
 
 
 @click.command()
@@ -32,105 +35,104 @@ def analyse(file: Path, out: Path | None) -> None:
     """Run the detectors over the events in FILE, a CSV, gzipped or not, rows in any order.
 
     One JSON line per player comes out. A bad row is reported and the rest goes on; the exit code is then 2.
+
+    Columns, by any of these names: player (user_id, user, username ...; one player if absent), submitted_at
+    (completed_at, timestamp ...), claimed_ms (completion_time, duration_ms, time_ms ...), and if there are any:
+    issued_at (requested_at, started_at ...), action (action_type ...), outcome (`ok`, or an error code), address (ip),
+    agent (user_agent). Times are Unix seconds or milliseconds, or RFC 3339. Other columns are ignored.
     """
-    events, bad = read_events(file)
+    progress = _Progress()
+    complaints = _Complaints(file)
+    try:
+        contents = read(file, complaints.add, lambda rows: progress.say(f"{rows:,} rows read"))
+    except FileError as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    together = _together(contents, progress)
     with out.open("w", encoding="utf-8") if out else sys.stdout as target:
-        for user_id in sorted(events):
-            target.write(json.dumps(verdict(user_id, sorted(events[user_id], key=_time)), ensure_ascii=False) + "\n")
-    sys.exit(2 if bad else 0)
+        for number, name in enumerate(sorted(contents.players), start=1):
+            target.write(json.dumps(verdict(contents, name, together), ensure_ascii=False) + "\n")
+            progress.say(f"{number:,} of {len(contents.players):,} players judged")
+    complaints.end()
+    sys.exit(2 if contents.bad else 0)
 
 
-def read_events(file: Path) -> tuple[dict[str, list[Event]], int]:
-    """The counted events by player, and the number of bad rows, each of which was reported on stderr."""
-    events: dict[str, list[Event]] = defaultdict(list)
-    bad = 0
-    with _open(file) as stream:
-        rows = csv.DictReader(stream)
-        if missing := [name for name in REQUIRED if name not in (rows.fieldnames or ())]:
-            raise click.ClickException(f"{file}: line 1: missing columns: {', '.join(missing)}")
-        for number, row in enumerate(rows, start=1):
-            try:
-                events[_user(row)] += _events(row, number)
-            except BadRowError as error:
-                bad += 1
-                click.echo(f"{file}: line {rows.line_num}: {error}", err=True)
-    return events, bad
-
-
-def verdict(user_id: str, events: list[Event]) -> dict[str, Any]:
+def verdict(contents: Contents, name: str, together: Mapping[str, list[Evidence]]) -> dict[str, Any]:
     """What the detectors say of one player, and after how many of their events they first said it."""
-    findings = [found for pattern in PATTERNS if (found := pattern(events))]
-    first = next((n for n in range(1, len(events) + 1) if _any_finding(events[:n])), None) if findings else None
-    return {
-        "user_id": user_id,
-        "flagged": bool(findings),
-        "severity": "low" if findings else None,
-        "first_flag_at": events[first - 1].submitted_at if first else None,
-        "events_to_flag": first,
-        "reasons": [_reason(finding) for finding in findings],
-    }
+    events = contents.events(name)
+    found = course(events, contents.players[name].refusals)
+    found = _joined(found, together.get(name, []), events)
+    return as_dict(name, _with_silence(found, contents, name))
 
 
-def _any_finding(events: list[Event]) -> bool:
-    return any(pattern(events) for pattern in PATTERNS)
+def _joined(found: Course, evidence: list[Evidence], events: list[Event]) -> Course:
+    """The course with what comparing players has shown."""
+    if not evidence:
+        return found
+    state, latest = join(found.state, evidence)
+    all_of_it = strongest((*found.verdict.evidence, *evidence))
+    result = Verdict(latest.severity, all_of_it, latest.e_values, found.verdict.silent)
+    at, number = found.flagged_at, found.events_to_flag
+    if latest.flagged and number is None:
+        last = max((entry for item in evidence for entry in item.entries), default=0)
+        number = next((n for n, event in enumerate(events, start=1) if event.entry_id == last), len(events))
+        at = events[number - 1].submitted_at if events else None
+    return Course(state, result, found.events, at, number, found.first_rules)
 
 
-def _reason(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "value": finding.value,
-        "threshold": finding.threshold,
-        "events": len(finding.entries),
-        "reason": finding.reason,
-    }
+def _with_silence(found: Course, contents: Contents, name: str) -> Course:
+    """What the file as a whole could not tell is said of each player."""
+    silent = [item for item in found.verdict.silent if item.family != "G" or contents.players[name].refusals]
+    if not contents.players[name].refusals:
+        silent.append(Silence("G", "probing", "no refusals in the file"))
+    if not {"address", "agent"} & set(contents.columns):
+        silent.append(Silence("F", "in_step", "no addresses or agents in the file"))
+    kept = found.verdict
+    result = Verdict(kept.severity, kept.evidence, kept.e_values, tuple(silent))
+    return Course(found.state, result, found.events, found.flagged_at, found.events_to_flag, found.first_rules)
 
 
-def _open(file: Path) -> IO[str]:
-    with file.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    if zipped:
-        return gzip.open(file, "rt", encoding="utf-8", errors="replace", newline="")
-    return file.open(encoding="utf-8", errors="replace", newline="")
+def _together(contents: Contents, progress: _Progress) -> dict[str, list[Evidence]]:
+    """What shows only when players are compared with each other, by player."""
+    if sum(len(player.entries) for player in contents.players.values()) > MOST_TOGETHER:
+        click.echo(f"Players are not compared with each other: more than {MOST_TOGETHER:,} events.", err=True)
+        return {}
+    progress.say("comparing players with each other")
+    names = sorted(contents.players)
+    histories = {name: contents.events(name) for name in names}
+    found = {name: [item] for name, item in echoes(histories).items()}
+    presences = [seen for number, name in enumerate(names) for seen in contents.players[name].presences(number)]
+    for group in judge_groups(presences, dict(enumerate(histories.values()))):
+        for member in group.members:
+            found.setdefault(names[member], []).append(group.evidence)
+    return found
 
 
-def _user(row: dict[str, str]) -> str:
-    if not row.get("user_id"):
-        raise BadRowError("user_id is empty")
-    return row["user_id"]
+class _Progress:
+    """Says on stderr how far long work is, every few seconds."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Say it if nothing was said lately."""
+        if time.monotonic() - self._said >= QUIET_SECONDS:
+            click.echo(text, err=True)
+            self._said = time.monotonic()
 
 
-def _events(row: dict[str, str], number: int) -> Iterator[Event]:
-    """The row's event, or nothing for one that was refused."""
-    if row.get("outcome") is None:
-        raise BadRowError("the row has too few fields")
-    completed, claimed = _seconds(row["completed_at"], "completed_at"), _whole(row["claimed_ms"])
-    if row["outcome"] == "ok":
-        yield Event(number, completed, claimed)
+class _Complaints:
+    """Bad rows, the first ones in words and the others by number."""
 
+    def __init__(self, file: Path) -> None:
+        self._file, self._count = file, 0
 
-def _seconds(value: str, column: str) -> float:
-    """Unix seconds with fractions, or RFC 3339."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise BadRowError(f"{column} is neither Unix seconds nor RFC 3339: {value[:40]!r}") from None
-        if moment.tzinfo is None:
-            raise BadRowError(f"{column} has no time zone: {value[:40]!r}") from None
-        return moment.timestamp()
-    if not 0 <= seconds < 1e11:
-        raise BadRowError(f"{column} is out of range: {value[:40]!r}")
-    return seconds
+    def add(self, text: str) -> None:
+        """One bad row."""
+        self._count += 1
+        if self._count <= MOST_COMPLAINTS:
+            click.echo(f"{self._file}: {text}", err=True)
 
-
-def _whole(value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise BadRowError(f"claimed_ms is not a whole number: {value[:40]!r}") from None
-
-
-def _time(event: Event) -> tuple[float, int]:
-    return event.submitted_at, event.entry_id
+    def end(self) -> None:
+        """How many more there were."""
+        if self._count > MOST_COMPLAINTS:
+            click.echo(f"{self._file}: {self._count - MOST_COMPLAINTS:,} more bad rows", err=True)

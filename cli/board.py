@@ -24,7 +24,7 @@ def verify() -> None:
 
     Exit code 0 if all is well, else 1 and the differences.
     """
-    with _progress() as bars:
+    with progress_bars() as bars:
         steps: dict[str, TaskID] = {}
 
         def show(step: str, done: int, total: int) -> None:
@@ -45,7 +45,7 @@ def verify() -> None:
 def rebuild() -> None:
     """Fill the board in Redis from PostgreSQL, while both are in use."""
     resources = for_background(get_settings())
-    with _progress() as bars:
+    with progress_bars() as bars:
         task = bars.add_task("players", total=None)
         loaded = rebuild_board(resources, BOARD, lambda done, total: bars.update(task, completed=done, total=total))
     if loaded is None:
@@ -55,7 +55,8 @@ def rebuild() -> None:
     click.echo(f"Loaded {loaded:,} players; the top 10 is {outcome}.")
 
 
-def _progress() -> Progress:
+def progress_bars() -> Progress:
+    """Bars on standard error, for work that takes a while."""
     return Progress(
         TextColumn("{task.description:>10}"),
         BarColumn(),

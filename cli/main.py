@@ -16,6 +16,7 @@ COMMANDS = {
     "create-user": "cli.accounts:create_user",
     "verify": "cli.board:verify",
     "rebuild": "cli.board:rebuild",
+    "void": "cli.void:void",
     "analyse": "cli.analyse:analyse",
     "simulate": "cli.simulate:simulate",
 }
