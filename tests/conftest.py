@@ -1,12 +1,19 @@
-"""What holds for all tests: no setting of this machine reaches them, and Hypothesis takes its time."""
+"""For all tests: no setting of this machine reaches them, Hypothesis takes its time, and one stack serves them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-for name in [name for name in os.environ if name.startswith("FAIRBOARD_")]:
+if TYPE_CHECKING:
+    from tests.support.stack import Stack
+
+# What names the browser is about this machine and sets nothing: see tests/support/browser.py.
+for name in [name for name in os.environ if name.startswith("FAIRBOARD_") and name != "FAIRBOARD_TEST_BROWSER"]:
     del os.environ[name]
 
 # Real servers take as long as they take, and fixtures that last for many examples are cleaned by the tests themselves.
@@ -18,3 +25,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("fairboard")
+
+
+PAGE = ("browser/", "test_fairboard_js", "test_embed", "test_cors")
+"""Tests of the page and its client, which have a stack that nobody hurts."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Two stacks at most, each in one process of pytest-xdist: more of them would slow each other down."""
+    if "stack" in getattr(item, "fixturenames", ()):
+        group = "page" if any(part in item.nodeid for part in PAGE) else "stack"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A running Fairboard, which tests that hurt it heal again."""
+    from tests.support.stack import running_stack  # noqa: PLC0415 -- unit tests do without
+
+    with running_stack() as running:
+        yield running

@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(module.blueprint)
     app.register_blueprint(pages)
     register_sockets(app, own)
-    app.wsgi_app = Envelope(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = Envelope(app.wsgi_app, settings.allowed_origins)  # type: ignore[method-assign]  # Flask's documented way
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -1,4 +1,7 @@
-"""Around every answer: a correlation id, security headers and the counts. Below Flask, where it is cheapest."""
+"""Around every answer: a correlation id, security headers, who may read it, and the counts.
+
+Below Flask, where it is cheapest, and where errors pass as well.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,35 @@ SECURITY_HEADERS: Headers = [
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 ]
 STRICTEST_CSP = (CSP, "default-src 'none'; frame-ancestors 'none'")
 """For everything that is no page; pages bring their own."""
+CLIENT_PATHS = ("/fairboard.js", "/static/fairboard/")
+FOR_ALL: Headers = [("Cross-Origin-Resource-Policy", "cross-origin"), ("Access-Control-Allow-Origin", "*")]
+"""For the client in JavaScript, which pages everywhere may load: it is public, and the same for everybody."""
+FOR_OWN: Headers = [("Cross-Origin-Resource-Policy", "same-origin")]
+READABLE = ("Access-Control-Expose-Headers", f"Retry-After, X-Cache, {CORRELATION_HEADER}")
+PREFLIGHT: Headers = [
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Max-Age", "7200"),  # Chromium's limit.
+]
 
 
 class Envelope:
     """WSGI middleware."""
 
-    def __init__(self, application: Application) -> None:
-        """What is inside."""
+    def __init__(self, application: Application, origins: Iterable[str] = ()) -> None:
+        """What is inside, and whose pages may read its answers besides our own. Tokens travel in headers, so that no
+        answer is for pages that send cookies.
+        """
         self._application = application
+        self._for_origin: dict[str | None, Headers] = {
+            origin: [*FOR_OWN, ("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), READABLE]
+            for origin in origins
+        }
+        self._for_others = [*FOR_OWN, ("Vary", "Origin")] if self._for_origin else FOR_OWN
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -42,13 +61,26 @@ class Envelope:
         correlation_id.set(correlation)
 
         def begin(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            own = [*SECURITY_HEADERS, (CORRELATION_HEADER, correlation)]
+            own = [*SECURITY_HEADERS, *self._sharing(environ), (CORRELATION_HEADER, correlation)]
             if not any(name == CSP for name, _ in headers):
                 own.append(STRICTEST_CSP)
             count_request(environ, status[:3], time.perf_counter() - started)
             return start_response(status, headers + own, exc_info)
 
+        if environ["REQUEST_METHOD"] == "OPTIONS" and self._is_preflight(environ):
+            begin("204 No Content", list(PREFLIGHT))
+            return []
         return self._application(environ, begin)
+
+    def _sharing(self, environ: Environ) -> Headers:
+        if environ["PATH_INFO"].startswith(CLIENT_PATHS):
+            return FOR_ALL
+        return self._for_origin.get(environ.get("HTTP_ORIGIN"), self._for_others)
+
+    def _is_preflight(self, environ: Environ) -> bool:
+        """Whether a browser asks on behalf of a page that may. Others get Flask's answer, which allows nothing."""
+        asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        return asks and environ.get("HTTP_ORIGIN") in self._for_origin
 
 
 def _correlation(given: str) -> str:

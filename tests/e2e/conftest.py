@@ -7,22 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.players import Player, sign_up
-from tests.support.stack import Stack, running_stack
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests on the stack go to one process of pytest-xdist, because two stacks would slow each other down."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """A running Fairboard, which tests that hurt it heal again."""
-    with running_stack() as running:
-        yield running
+from tests.support.stack import Stack
 
 
 @pytest.fixture

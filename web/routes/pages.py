@@ -1,4 +1,5 @@
-"""The pages for people: the scoreboard at `/`, its static files, and the API's documentation at `/api/docs`.
+"""The pages for people: the scoreboard at `/`, its static files, and the API's documentation at `/api/docs`. And
+`/fairboard.js`, the client for pages elsewhere, which the envelope lets them read.
 
 All of it works offline. Each answer carries an ETag and `Cache-Control: no-cache`, so that a browser asks each time and
 is told in a few bytes that nothing changed: after an upgrade nobody plays with yesterday's page.
@@ -47,6 +48,12 @@ def scoreboard() -> Response:
     html = (STATIC / "index.html").read_text("utf-8")
     public = "true" if get_settings().public_board else "false"
     return _page(html.replace('data-public-board="false"', f'data-public-board="{public}"', 1), PAGE_CSP)
+
+
+@pages.get("/fairboard.js")
+def client() -> Response:
+    """The client in JavaScript, at an address that is short enough to remember."""
+    return send_from_directory(STATIC / "fairboard", "fairboard.js")
 
 
 @pages.get("/api/docs", strict_slashes=False)

@@ -4,6 +4,8 @@ export interface Session {
   refreshToken: string;
   /** When the access token ends, in milliseconds of this machine's clock. */
   expiresAt: number;
+  /** From when on it is renewed, some time before it ends. */
+  renewAt: number;
   userId: number;
   username: string;
   role: "player" | "analyst" | "admin";
@@ -15,6 +17,8 @@ export interface SessionStore {
   save(session: Session | null): void;
   /** Call `changed` when somebody else, such as another tab, has saved. */
   watch?(changed: () => void): void;
+  /** Run `work` while nobody else who shares the store runs any: a refresh token works only once. */
+  exclusively?<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface Account { userId: number; username: string }
@@ -39,7 +43,8 @@ export type Data = { [key: string]: Json };
 export class FairboardError extends Error {
   /** The HTTP status; 0 when there was no answer. */
   readonly status: number;
-  /** What to switch on, such as `RATE_LIMIT_EXCEEDED`; `NETWORK` when there was no answer, `SESSION_OVER` when a login is needed. */
+  /** What to switch on, such as `RATE_LIMIT_EXCEEDED`; `NETWORK` when there was no answer, `SESSION_OVER` when a login is needed,
+   * `NO_WEB_CRYPTO` where {@link canProve} is false. */
   readonly code: string;
   readonly detail: string;
   readonly errors: Record<string, string> | null;
@@ -52,8 +57,8 @@ export interface Options {
   url?: string;
   /** In memory by default: the session then ends with the page. */
   store?: SessionStore;
-  /** Asked when the session has ended on the server; null means that the player has to log in. */
-  credentials?: () => { username: string; password: string } | null;
+  /** Asked when the session of `username` has ended on the server; null means that the player has to log in. */
+  credentials?: (username: string) => { username: string; password: string } | null;
   /** Stand-ins, for runtimes that lack the globals. */
   fetch?: typeof fetch;
   WebSocket?: typeof WebSocket;
@@ -81,8 +86,9 @@ export interface Subscription {
 export class Fairboard {
   constructor(options?: Options);
   readonly session: Session | null;
-  /** Call `listener` after each login, renewal and logout, whichever tab made it. Answers how to stop that. */
-  onSession(listener: (session: Session | null) => void): () => void;
+  /** Call `listener` after each login, renewal and logout, whichever tab made it; `over` means that the server has ended
+   * the session, so that the player has to log in again. Answers how to stop that. */
+  onSession(listener: (session: Session | null, over: boolean) => void): () => void;
   /** Makes an account. Nobody is logged in by it. */
   register(username: string, password: string): Promise<Account>;
   login(username: string, password: string): Promise<Session>;
@@ -97,7 +103,8 @@ export class Fairboard {
   completeOnce(actionType: string, data?: Data): Promise<Result>;
   /** The first `limit` players, 1 to 100. Without a session it works where the board is public. */
   leaderboard(limit?: number): Promise<Board>;
-  /** Watch the board live until `close`. Comes back by itself, with backoff and jitter, whenever the connection is lost. */
+  /** Watch the board live until `close`. Comes back by itself, with backoff and jitter, whenever the connection is lost,
+   * and follows whoever logs in or out. */
   subscribe(watcher: Watcher): Subscription;
 }
 

@@ -1,60 +1,19 @@
 // The account panel: log in, register, play as a guest, log out.
 
-import { createAccount, login, logout } from "./api.js";
-import * as session from "./session.js";
-import { countDown, explain, number } from "./words.js";
-
-const ANIMALS = "otter heron lynx badger falcon marten beaver stoat raven ibex seal finch hare newt wren".split(" ");
-const STATUS = {
-  flagged: "Your account is under review. You can keep playing.",
-  suspended: "Your account is suspended. It cannot earn points.",
-};
-const byId = (id) => document.getElementById(id);
-
-function randomNumber(below) {
-  return crypto.getRandomValues(new Uint32Array(1))[0] % below;
-}
-
-function randomPassword() {
-  const bytes = crypto.getRandomValues(new Uint8Array(18));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
-}
-
-function newGuest(digits) {
-  const figure = String(randomNumber(10 ** digits)).padStart(digits, "0");
-  return { username: `guest-${ANIMALS[randomNumber(ANIMALS.length)]}-${figure}`, password: randomPassword() };
-}
-
-async function joinAsNewGuest() {
-  for (let digits = 4; ; digits += 1) {
-    const account = newGuest(digits);
-    try {
-      await createAccount(account.username, account.password);
-    } catch (problem) {
-      if (problem.code !== "USERNAME_TAKEN" || digits > 7) throw problem;
-      continue;
-    }
-    session.saveGuest(account); // Before the login: should that fail, the account is not lost.
-    return login(account.username, account.password);
-  }
-}
-
-// Kept from last time. If the server does not know it (a fresh database), a new one takes its place.
-async function joinAsGuest() {
-  const kept = session.guest();
-  if (!kept) return joinAsNewGuest();
-  try {
-    return await login(kept.username, kept.password);
-  } catch (problem) {
-    if (problem.code !== "INVALID_CREDENTIALS") throw problem;
-    session.forgetGuest();
-    return joinAsNewGuest();
-  }
-}
+import { fairboard, forgetGuest, guest } from "./client.js";
+import { byId } from "./dom.js";
+import { joinAsGuest } from "./guests.js";
+import { countDown, explain } from "./words.js";
 
 async function register(username, password) {
-  await createAccount(username, password);
-  await login(username, password);
+  await fairboard.register(username, password);
+  await fairboard.login(username, password);
+}
+
+// The first sign as people see it, which may be several characters.
+function initial(name) {
+  const [first] = Intl.Segmenter ? new Intl.Segmenter().segment(name) : [...name].map((segment) => ({ segment }));
+  return (first?.segment ?? "").toLocaleUpperCase();
 }
 
 export class Account {
@@ -73,35 +32,29 @@ export class Account {
     byId("signed-in").hidden = !held;
     byId("signed-out").hidden = Boolean(held);
     byId("account-name").textContent = held?.username ?? "";
-    const guest = session.guest();
-    byId("guest-keep").hidden = !held || guest?.username !== held.username;
-    byId("guest-password").textContent = guest?.password ?? "";
-    this.#showGuest(guest);
+    byId("account-name").title = held?.username ?? "";
+    byId("avatar").textContent = initial(held?.username ?? "");
+    const kept = guest();
+    byId("guest-keep").hidden = !held || kept?.username !== held.username;
+    byId("guest-password").textContent = kept?.password ?? "";
+    this.#showGuest(kept);
     if (held) this.say("");
-  }
-
-  /** `me` as from `/api/me`, or null while it is unknown. */
-  showMe(me) {
-    byId("my-score").textContent = me ? number(me.score) : "–";
-    byId("my-rank").textContent = me?.rank ? `#${number(me.rank)}` : "–";
-    byId("my-status").textContent = STATUS[me?.status] ?? "";
-    byId("my-status").hidden = !STATUS[me?.status];
   }
 
   say(text) {
     byId("account-error").textContent = text;
   }
 
-  #showGuest(guest) {
-    byId("guest").textContent = guest ? `Continue as ${guest.username}` : "Play as a guest";
-    byId("guest-hint").textContent = guest
+  #showGuest(kept) {
+    byId("guest").textContent = kept ? `Continue as ${kept.username}` : "Play as a guest";
+    byId("guest-hint").textContent = kept
       ? "Your guest account from last time."
       : "No form to fill in: you get a name and can start at once.";
-    byId("guest-forget").hidden = !guest;
+    byId("guest-forget").hidden = !kept;
   }
 
   #forgetGuest() {
-    session.forgetGuest();
+    forgetGuest();
     this.#showGuest(null);
     byId("guest").focus();
   }
@@ -125,7 +78,7 @@ export class Account {
       missing.focus();
       return;
     }
-    const join = this.#registering ? register : login;
+    const join = this.#registering ? register : (...account) => fairboard.login(...account);
     if (await this.#attempt(() => join(username.value, password.value))) byId("account-form").reset();
   }
 
@@ -160,7 +113,7 @@ export class Account {
 
   async #leave() {
     byId("logout").disabled = true;
-    const told = await logout();
+    const told = await fairboard.logout();
     byId("logout").disabled = false;
     if (!told) this.say("You are logged out here, but the server could not be told.");
     byId("guest").focus({ preventScroll: true });

@@ -1,141 +1,146 @@
-// The top 10. Rows keep their element for as long as a player stays, so that they can glide to their new place.
+// The top 10. A player keeps the same row for as long as they stay, so that it can glide to its new place.
 
-import { number } from "./words.js";
+import { byId } from "./dom.js";
+import { appear, glide, leave, mayMove, offsetOf } from "./motion.js";
+import { Row, makeVacancy } from "./row.js";
 
 const PLACES = 10;
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-const byId = (id) => document.getElementById(id);
 
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
-
-function makeRow() {
-  const row = element("li", "row");
-  const name = element("span", "name");
-  const text = element("span", "name-text");
-  text.dir = "auto";
-  name.append(text, element("span", "you", "you"));
-  row.append(element("span", "rank"), name, element("span", "score"));
-  return row;
-}
-
-function makeVacancy(rank) {
-  const row = element("li", "row vacant");
-  row.setAttribute("aria-hidden", "true");
-  row.append(element("span", "rank", String(rank)), element("span", "name", "–"), element("span", "score"));
-  return row;
-}
-
-function fill(row, entry, leader, mine) {
-  const [rank, name, score] = row.children;
-  row.dataset.rank = entry.rank;
-  row.classList.toggle("mine", mine);
-  row.style.setProperty("--share", leader > 0 ? Math.max(0, entry.score / leader) : 0);
-  rank.textContent = entry.rank;
-  name.firstChild.textContent = entry.username;
-  name.firstChild.title = entry.username;
-  name.lastChild.hidden = !mine;
-  score.textContent = number(entry.score);
-}
-
-const quick = { duration: 520, easing: "cubic-bezier(0.22, 1, 0.36, 1)" };
-
-function glide(row, distance) {
-  if (Math.abs(distance) < 1) return;
-  row.style.zIndex = distance > 0 ? 1 : 0; // Who climbs passes in front.
-  row.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], quick);
-}
-
-function appear(row) {
-  row.animate([{ opacity: 0, transform: "translateY(1rem)" }, { opacity: 1, transform: "none" }], quick);
-}
-
-// Moves only what is out of place: an element that is put back where it was would lose its transition.
-function arrange(list, wanted) {
-  wanted.forEach((row, index) => {
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
-  while (list.children.length > wanted.length) list.lastChild.remove();
+// Where the browser can, rows are moved with their transitions running.
+function putBefore(list, element, next) {
+  if (list.moveBefore && element.parentNode === list) list.moveBefore(element, next);
+  else list.insertBefore(element, next);
 }
 
 export class Board {
-  #rows = new Map(); // userId -> row
+  #rows = new Map(); // userId -> Row
+  #vacancies = Array.from({ length: PLACES }, (_, index) => makeVacancy(index + 1));
+  #own = new Row();
   #entries = [];
   #me = null;
-  #hint = "";
+  #drawing = false;
 
   constructor() {
     this.list = byId("rows");
-    this.#redraw();
+    byId("own-row").append(this.#own.element);
+    document.addEventListener("visibilitychange", () => this.#draw());
+    this.clear("loading", "", "");
   }
 
-  /** Show a board as the server sent it. */
+  /** Show a board as the server sent it. Several in one moment are drawn once. */
   show(board) {
-    const before = this.#places();
     this.#entries = board.leaderboard.slice(0, PLACES);
-    this.#hint = "";
-    this.#redraw();
-    if (!still.matches && !document.hidden) this.#move(before);
+    if (this.#entries.length) this.#explain("filled", "", "");
+    else this.#explain("empty", "Nobody has points yet", "The first to play is number one.");
     this.#showChange(board.updatedAt);
+    this.#draw();
   }
 
   /** Who is looking: `{userId, username, score, rank}` or null. */
   setMe(me) {
     this.#me = me;
+    this.#draw();
+  }
+
+  /** No board to show: `loading` or `locked`, and why. */
+  clear(state, title, text) {
+    this.#entries = [];
+    this.#explain(state, title, text);
+    this.#showChange(null);
     this.#redraw();
   }
 
-  /** No board to show, and why. */
-  clear(hint) {
-    this.#entries = [];
-    this.#rows.clear();
-    this.#hint = hint;
-    byId("changed").hidden = true;
-    this.#redraw();
+  /** Whether what is shown may be older than what is true. */
+  setStale(stale) {
+    byId("board").toggleAttribute("data-stale", stale);
   }
 
   /** The player's own entry, if it is among those shown. */
   entryOf(userId) {
-    return this.#entries.find((entry) => String(entry.userId) === String(userId)) ?? null;
+    return this.#entries.find((entry) => entry.userId === userId) ?? null;
   }
 
-  #places() {
-    return new Map([...this.#rows].map(([userId, row]) => [userId, row.getBoundingClientRect().top]));
+  /** Whom to pass next from a rank: who is one place higher, or else the last of the ten; null if nobody is shown. */
+  ahead(rank) {
+    return this.#entries.findLast((entry) => entry.rank < rank) ?? null;
+  }
+
+  #draw() {
+    if (document.hidden) return this.#redraw();
+    if (this.#drawing) return undefined;
+    this.#drawing = true;
+    return requestAnimationFrame(() => this.#redraw());
   }
 
   #redraw() {
-    const rows = new Map();
-    const own = this.entryOf(this.#me?.userId);
-    for (const entry of this.#entries) {
-      const row = this.#rows.get(entry.userId) ?? makeRow();
-      fill(row, entry, this.#entries[0].score, entry === own);
-      rows.set(entry.userId, row);
-    }
-    this.#rows = rows;
-    const vacancies = Array.from({ length: PLACES - rows.size }, (_, index) => makeVacancy(rows.size + index + 1));
-    arrange(this.list, [...rows.values(), ...vacancies]);
-    this.#showHint();
+    this.#drawing = false;
+    const before = this.#places();
+    const known = this.#rows;
+    this.#rows = new Map(this.#entries.map((entry) => [entry.userId, known.get(entry.userId) ?? this.#newRow(entry)]));
+    this.#arrange(before);
+    if (mayMove()) this.#move(before);
+    for (const entry of this.#entries) this.#fill(entry, before);
     this.#showOwn();
   }
 
+  // Where each row is laid out, how far from there it is seen, and which rank it had.
+  #places() {
+    const places = new Map();
+    for (const { element } of this.#rows.values()) {
+      places.set(element, { top: element.offsetTop, seen: offsetOf(element), rank: Number(element.dataset.rank) });
+    }
+    return places;
+  }
+
+  #newRow(entry) {
+    const row = new Row();
+    this.#show(row, entry);
+    return row;
+  }
+
+  #arrange(before) {
+    const rows = [...this.#rows.values()].map((row) => row.element);
+    const wanted = [...rows, ...this.#vacancies.slice(rows.length)];
+    wanted.forEach((element, index) => {
+      const here = this.list.children[index] ?? null;
+      if (here !== element) putBefore(this.list, element, here);
+    });
+    for (const element of [...this.list.children].slice(wanted.length)) this.#remove(element, before.get(element));
+  }
+
+  #remove(element, place) {
+    if (element.inert) return; // It is leaving already.
+    if (!place || !mayMove() || !this.#rows.size) {
+      element.remove();
+      return;
+    }
+    element.inert = true;
+    element.classList.add("leaving");
+    element.style.top = `${place.top}px`;
+    leave(element, place.seen);
+  }
+
   #move(before) {
-    for (const row of this.#rows.values()) row.getAnimations().forEach((animation) => animation.cancel());
-    const after = this.#places();
-    for (const [userId, row] of this.#rows) {
-      if (before.has(userId)) glide(row, before.get(userId) - after.get(userId));
-      else appear(row);
+    const after = [...this.#rows.values()].map(({ element }) => [element, element.offsetTop]);
+    for (const [element, top] of after) {
+      const place = before.get(element);
+      if (!place) appear(element);
+      else if (place.top !== top) glide(element, place.top + place.seen - top);
     }
   }
 
-  #showHint() {
-    const note = byId("board-empty");
-    note.textContent = this.#hint;
-    note.hidden = !this.#hint;
-    this.list.parentElement.toggleAttribute("data-empty", Boolean(this.#hint));
+  #fill(entry, before) {
+    const row = this.#rows.get(entry.userId);
+    const place = before.get(row.element);
+    if (place && place.rank !== entry.rank) row.moved(place.rank, entry.rank);
+    else if (!place && before.size) row.moved(null, entry.rank);
+    this.#show(row, entry);
+  }
+
+  #show(row, entry) {
+    const leader = this.#entries[0]?.score ?? 0;
+    const share = leader > 0 ? Math.min(1, Math.max(0, entry.score / leader)) : 0;
+    row.fill(entry, { share: share.toFixed(4), mine: entry.userId === this.#me?.userId });
   }
 
   #showOwn() {
@@ -143,15 +148,25 @@ export class Board {
     const below = Boolean(me?.rank && this.#entries.length && !this.entryOf(me.userId));
     byId("own").hidden = !below;
     if (!below) return;
-    byId("own-rank").textContent = number(me.rank);
-    byId("own-name").textContent = me.username;
-    byId("own-score").textContent = number(me.score);
+    const before = Number(this.#own.element.dataset.rank);
+    const same = this.#own.element.dataset.user === String(me.userId);
+    if (same && before !== me.rank) this.#own.moved(before, me.rank);
+    this.#show(this.#own, me);
+  }
+
+  #explain(state, title, text) {
+    byId("board").dataset.state = state;
+    byId("empty-title").textContent = title;
+    byId("empty-text").textContent = text;
+    byId("board-empty").hidden = !title;
+    this.list.setAttribute("aria-busy", String(state === "loading"));
   }
 
   #showChange(updatedAt) {
-    const when = new Date(updatedAt);
-    byId("changed").hidden = Number.isNaN(when.getTime());
-    if (Number.isNaN(when.getTime())) return;
+    const when = new Date(updatedAt ?? Number.NaN);
+    const known = !Number.isNaN(when.getTime());
+    byId("changed").hidden = !known;
+    if (!known) return;
     const time = byId("changed-at");
     time.dateTime = when.toISOString();
     time.textContent = when.toLocaleTimeString([], { timeStyle: "medium" });

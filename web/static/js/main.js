@@ -1,95 +1,81 @@
-// Puts the parts together: who is logged in, the live board, the game, and what is said aloud.
+// Puts the parts together: who is logged in, the live board, the games, and what is said aloud.
 
 import { Account } from "./account.js";
-import { accessToken, call, callOpenly } from "./api.js";
+import { announce } from "./announcer.js";
+import { Arcade } from "./arcade.js";
+import { Badge } from "./badge.js";
 import { Board } from "./board.js";
-import { Game } from "./game.js";
-import { Live } from "./live.js";
-import * as session from "./session.js";
+import { fairboard } from "./client.js";
+import { Once } from "./once.js";
+import { Standing } from "./standing.js";
 import { explain, number } from "./words.js";
 
-const BADGES = {
-  idle: "Not connected",
-  connecting: "Connecting",
-  live: "Live",
-  reconnecting: "Reconnecting",
-  offline: "Offline",
-  refused: "Refused",
-};
-const LOCKED = "Log in or play as a guest to see the board.";
 const LOOK_AGAIN = 15_000; // Own rank, when it is below the ten that the server sends.
+const TRY_AGAIN = 5_000;
 const otherTabs = new BroadcastChannel("fairboard.results");
-const byId = (id) => document.getElementById(id);
 const publicBoard = document.documentElement.dataset.publicBoard === "true";
 
 const board = new Board();
+const badge = new Badge();
 const account = new Account();
-const game = new Game({ onScore: showResult });
-const live = new Live({ token: tokenForLive, onBoard: showBoard, onState: showState });
+const standing = new Standing();
+const arcade = new Arcade({ onScore: showResult });
+const once = new Once({ onScore: showResult });
 
-let player = null; // The session's userId, to notice when another player takes over.
+let player; // The session's userId, null for nobody; undefined at first, so that the first look always counts.
 let me = null;
 let fresh = 0; // Until when a frame with fewer points is older news than the answer to a round.
 let looking = null;
-let polling = null;
+let live = null;
 
-function follow(held) {
+function follow(held, over = false) {
   if ((held?.userId ?? null) === player) return;
   player = held?.userId ?? null;
   me = null;
+  live?.close();
   account.show(held);
-  account.showMe(null);
+  standing.show(null);
   board.setMe(held && { userId: held.userId, username: held.username, rank: null, score: 0 });
   if (held) enter();
   else leave();
+  if (over) account.say(explain({ code: "SESSION_OVER" }));
 }
 
 function enter() {
-  stopPolling();
-  board.clear("Fetching the board …");
-  live.start();
+  watch();
   lookAtMe();
-  offerGame();
+  offerGames();
 }
 
-async function offerGame() {
+// On a public board nobody has to log in to watch.
+function leave() {
+  arcade.offer(null);
+  once.offer(null);
+  if (publicBoard) watch();
+  else board.clear("locked", "The board is live for players", "Log in or play as a guest to see who leads.");
+}
+
+function watch() {
+  board.clear("loading", "", "");
+  live = fairboard.subscribe({ onBoard: showBoard, onState: showState });
+}
+
+async function offerGames() {
   const visitor = player;
   try {
-    const { actions } = await call("GET", "/api/actions");
-    if (visitor === player) game.offer(actions);
+    const actions = await fairboard.actions();
+    if (visitor !== player) return;
+    arcade.offer(actions);
+    once.offer(actions, player);
   } catch (problem) {
     complain(problem);
-    if (problem.status !== 401) setTimeout(() => visitor === player && offerGame(), 5_000);
+    if (problem.status !== 401) setTimeout(() => visitor === player && offerGames(), TRY_AGAIN);
   }
 }
 
-function leave() {
-  stopPolling();
-  live.stop();
-  game.offer(null);
-  board.clear(publicBoard ? "Fetching the board …" : LOCKED);
-  if (publicBoard) poll();
-}
-
-// Without an account there is no socket; a public board is then looked at now and then.
-async function poll() {
-  polling = setTimeout(poll, 5_000);
-  if (document.hidden) return;
-  try {
-    const fetched = await callOpenly("GET", "/api/leaderboard");
-    if (polling !== null) board.show(fetched);
-  } catch {
-    // The next look may succeed.
-  }
-}
-
-function stopPolling() {
-  clearTimeout(polling);
-  polling = null;
-}
-
-function showResult(result) {
+function showResult(result, points, from) {
   fresh = Date.now() + 3_000;
+  standing.fly(points, from);
   updateMe(result);
   otherTabs.postMessage({ player, result });
 }
@@ -100,10 +86,12 @@ otherTabs.onmessage = ({ data }) => {
 
 function showBoard(frame) {
   board.show(frame);
+  badge.pulse();
   const own = board.entryOf(player);
   if (own && own.score < me?.score && Date.now() < fresh) return;
   if (own) updateMe({ score: own.score, rank: own.rank });
   else if (me?.score) lookSoon();
+  showMe();
 }
 
 function lookSoon() {
@@ -116,57 +104,35 @@ function lookSoon() {
 async function lookAtMe() {
   const visitor = player;
   try {
-    const answer = await call("GET", "/api/me");
+    const answer = await fairboard.me();
     if (visitor === player) updateMe(answer);
   } catch (problem) {
     complain(problem);
+    if (me === null && problem.status !== 401) setTimeout(() => visitor === player && lookAtMe(), TRY_AGAIN);
   }
 }
 
 function updateMe(news) {
   if (me?.rank && news.rank && news.rank !== me.rank) announce(`You are now number ${number(news.rank)}.`);
   me = { ...me, ...news };
-  account.showMe(me);
-  const held = session.current();
+  showMe();
+  const held = fairboard.session;
   if (held) board.setMe({ userId: held.userId, username: held.username, score: me.score, rank: me.rank });
 }
 
-async function tokenForLive(rejected) {
-  try {
-    return await accessToken(rejected);
-  } catch (problem) {
-    complain(problem);
-    throw problem;
-  }
+function showMe() {
+  standing.show(me, me?.rank ? board.ahead(me.rank) : null);
 }
 
 function complain(problem) {
-  if (problem.code === "SESSION_OVER" || problem.status === 403) account.say(explain(problem));
+  if (problem.status === 403) account.say(explain(problem));
 }
 
-function showState(state, reason) {
-  const badge = byId("badge");
-  if (badge.dataset.state === state) return;
-  const wasLive = badge.dataset.state === "live";
-  badge.dataset.state = state;
-  byId("badge-text").textContent = BADGES[state];
-  badge.title = reason ?? "";
-  if (state === "refused") account.say(explain({ code: reason === "suspended" ? "ACCOUNT_SUSPENDED" : "FORBIDDEN" }));
-  if (state === "live") announce("The board is live.");
-  else if (state === "offline" || (state === "reconnecting" && wasLive)) announce("The board is not live just now.");
+function showState(told, reason) {
+  badge.show(told === "closed" ? "idle" : told);
+  board.setStale(told === "reconnecting" || told === "offline");
+  if (told === "refused") account.say(explain({ code: reason === "suspended" ? "ACCOUNT_SUSPENDED" : "FORBIDDEN" }));
 }
 
-// Screen readers hear the latest news after a pause, not each step on the way there.
-let speaking = null;
-let news = "";
-function announce(text) {
-  news = text;
-  speaking ??= setTimeout(() => {
-    speaking = null;
-    if (byId("announcer").textContent !== news) byId("announcer").textContent = news;
-  }, 4_000);
-}
-
-session.onChange(follow);
-player = undefined; // Neither a player nor nobody: the first call always counts.
-follow(session.current());
+fairboard.onSession(follow);
+follow(fairboard.session);

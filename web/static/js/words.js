@@ -2,9 +2,13 @@
 
 const plain = new Intl.NumberFormat("en");
 export const number = (value) => plain.format(value);
+export const seconds = (ms) => `${(ms / 1000).toFixed(1)} seconds`;
 
 const REFUSALS = {
   NETWORK: "The server cannot be reached. Check your connection and try again.",
+  NO_WEB_CRYPTO:
+    "You can watch here, but not play: this page has to be opened over https, or at localhost. " +
+    "Browsers lend the tool that signs a round to secure pages only.",
   SESSION_OVER: "Your session has ended. Please log in again.",
   VALIDATION_ERROR: "Something in that form is not right.",
   INVALID_CREDENTIALS: "That name and password do not belong together.",
@@ -20,9 +24,9 @@ const REFUSALS = {
   ACTION_ALREADY_COMPLETED: "You have done this one already. It counts once.",
   ACTION_TOKEN_INVALID: "The server does not know this round, so it does not count. Start a new one.",
   ACTION_TOKEN_EXPIRED: "This round came in too late: it has to reach the server within five minutes. Start a new one.",
-  TOKEN_ALREADY_USED: "This round has been counted already.",
-  SUSPICIOUS_ACTIVITY: "The server does not believe that time. The round does not count, and was noted for a review.",
-  RATE_LIMIT_EXCEEDED: "That was a lot in a short time.",
+  TOKEN_ALREADY_USED: "This round was spent already: each one counts once. Start a new one.",
+  SUSPICIOUS_ACTIVITY: "Too fast: the server does not believe that time. The round does not count, and was noted.",
+  RATE_LIMIT_EXCEEDED: "Slow down: that was a lot in a short time.",
   PAYLOAD_TOO_LARGE: "That was too long for the server.",
   UNSUPPORTED_MEDIA_TYPE: "The server did not understand this page. Reload it.",
   METHOD_NOT_ALLOWED: "The server did not understand this page. Reload it.",

@@ -1,0 +1,119 @@
+"""Coming, staying and going: guests, accounts, and sessions that renew themselves."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.support.players import PASSWORD, Player, new_name, token_for
+from tests.support.stack import Stack, wait_for
+from tests.support.visits import Visit
+
+Visiting = Callable[..., Visit]
+# All that the badge says from now on.
+LISTEN = """() => {
+    const badge = document.getElementById("badge");
+    window.heard = [badge.dataset.state];
+    new MutationObserver(() => window.heard.push(badge.dataset.state)).observe(badge, { attributes: true });
+}"""
+
+
+def fill_in(shown: Visit, name: str, password: str) -> None:
+    shown.page.get_by_label("Player name").fill(name)
+    shown.page.get_by_label("Password").fill(password)
+    shown.page.locator("#account-submit").click()
+
+
+def is_in(shown: Visit, name: str | re.Pattern[str]) -> None:
+    expect(shown.page.locator("#account-name")).to_have_text(name)
+    expect(shown.page.locator("#signed-in")).to_be_visible()
+
+
+def test_a_guest_plays_at_once_stays_after_a_reload_and_comes_back(visiting: Visiting) -> None:
+    shown = visiting()
+    expect(shown.page.locator("#board")).to_have_attribute("data-state", "locked")
+    shown.page.get_by_role("button", name="Play as a guest").click()
+    is_in(shown, re.compile(r"^guest-[a-z]+-\d{4,}$"))
+    name = shown.page.locator("#account-name").inner_text()
+    expect(shown.page.locator("#badge")).to_have_text("Live")
+    shown.page.reload()
+    is_in(shown, name)
+    shown.page.get_by_role("button", name="Log out").click()
+    expect(shown.page.locator("#badge")).to_have_text("Not connected")
+    expect(shown.page.locator("#rows > .row[data-user]")).to_have_count(0)
+    shown.page.get_by_role("button", name=f"Continue as {name}").click()
+    is_in(shown, name)
+
+
+def test_an_account_is_made_left_and_entered_again(player: Player, visiting: Visiting) -> None:
+    shown, name = visiting(), new_name()
+    error = shown.page.locator("#account-error")
+    shown.page.get_by_role("button", name="Create an account").click()
+    fill_in(shown, name, "")
+    expect(error).to_have_text("Please enter a password.")
+    fill_in(shown, name, "short")
+    expect(error).to_contain_text("Password")
+    fill_in(shown, player.username, PASSWORD)
+    expect(error).to_have_text("That name is taken. Please choose another.")
+    fill_in(shown, name, PASSWORD)
+    is_in(shown, name)
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.locator("#mode").click()
+    fill_in(shown, name, "not the password")
+    expect(error).to_have_text("That name and password do not belong together.")
+    fill_in(shown, name, PASSWORD)
+    is_in(shown, name)
+    expect(error).to_be_empty()
+
+
+def test_a_token_that_has_expired_is_renewed_without_a_word(stack: Stack, player: Player, visiting: Visiting) -> None:
+    shown = visiting(player)
+    shown.page.locator("[data-action='guess'] summary").click()
+    expired = token_for(stack, player.user_id, player.session_id, life=-60)
+    shown.keep(accessToken=expired)
+    field = shown.page.get_by_label("A whole number from 1 to 100")
+    field.fill("7")
+    field.press("Enter")
+    expect(shown.page.locator(".task.done")).to_have_count(1)
+    assert shown.session()["accessToken"] not in {expired, player.access}
+    assert shown.session()["refreshToken"] != player.refresh
+    expect(shown.page.locator("#account-error")).to_be_empty()
+
+    shown.keep(accessToken=expired, renewAt=0, expiresAt=0)
+    shown.page.reload()
+    is_in(shown, player.username)
+    shown.is_live()
+
+
+def test_the_board_stays_live_beyond_the_life_of_a_token(stack: Stack, visiting: Visiting) -> None:
+    with stack.another_web(ACCESS_TOKEN_SECONDS="5") as web:
+        shown = visiting(url=web.url)
+        shown.page.get_by_role("button", name="Play as a guest").click()
+        expect(shown.page.locator("#badge")).to_have_text("Live")
+        shown.page.evaluate(LISTEN)
+        first, begun = shown.session()["accessToken"], time.monotonic()
+        wait_for(lambda: time.monotonic() - begun > 5.5 and shown.session()["accessToken"] != first, what="a new token")
+        assert shown.page.evaluate("() => window.heard") == ["live"]
+        shown.context.close()
+
+
+def test_a_session_that_was_ended_is_said_to_have_ended(stack: Stack, player: Player, visiting: Visiting) -> None:
+    shown = visiting(player)
+    shown.is_live()
+    assert player.post("/api/auth/logout").status_code == 204
+    shown.page.locator("#start").click()
+    expect(shown.page.locator("#account-error")).to_have_text("Your session has ended. Please log in again.")
+    expect(shown.page.locator("#signed-out")).to_be_visible()
+    expect(shown.page.locator("#board")).to_have_attribute("data-state", "locked")
+
+
+def test_logging_out_in_one_tab_does_so_in_the_other(player: Player, visiting: Visiting) -> None:
+    shown = visiting(player)
+    other = shown.context.new_page()
+    other.goto(shown.page.url)
+    expect(other.locator("#account-name")).to_have_text(player.username)
+    shown.page.get_by_role("button", name="Log out").click()
+    expect(other.locator("#signed-out")).to_be_visible()
