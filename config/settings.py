@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: int = Field(0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed.")
     allowed_origins: CommaSeparated = Field(
-        (), description="Origins besides the server's own that browsers may open `/ws` from, comma-separated."
+        (), description="Origins besides the server's own whose pages may call the API and `/ws`, comma-separated."
     )
     public_board: bool = Field(False, description="Whether the board can be read without an account.")
     sockets_per_player: int = Field(20, ge=1, description="WebSockets one player may hold open.")
@@ -94,6 +95,15 @@ class Settings(BaseSettings):
         if not secrets or any(len(secret.encode()) < 32 for secret in secrets):
             raise ValueError("needs at least one secret, each of 32 bytes or more")
         return secrets
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """As browsers write them; what they would never send allows nobody, which is hard to find out."""
+        written = tuple(origin.lower().removesuffix("/") for origin in origins)
+        if not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin) for origin in written):
+            raise ValueError("needs origins such as https://game.example, without a path")
+        return written
 
     @field_validator("token_keys")
     @classmethod

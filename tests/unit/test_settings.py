@@ -89,6 +89,9 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyP
         ("DATABASE_DEADLINE", "0"),
         ("REDIS_DEADLINE", "nan"),
         ("SOCKETS_PER_PLAYER", "0"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "game.example"),
+        ("ALLOWED_ORIGINS", "https://game.example/path"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not_shown(
@@ -126,6 +129,11 @@ def test_keys_are_a_list_and_the_first_is_the_one_to_use(monkeypatch: pytest.Mon
     assert settings.jwt_secret == (SECRET, SECRET + "2")
     assert settings.jwt_key_id(SECRET) != settings.jwt_key_id(SECRET + "2")
     assert SECRET[:6] not in settings.jwt_key_id(SECRET)
+
+
+def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, ALLOWED_ORIGINS="https://Game.example/, http://localhost:3000")
+    assert settings.allowed_origins == ("https://game.example", "http://localhost:3000")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
