@@ -90,8 +90,8 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyP
         ("REDIS_DEADLINE", "nan"),
         ("SOCKETS_PER_PLAYER", "0"),
         ("ALLOWED_ORIGINS", "*"),
-        ("ALLOWED_ORIGINS", "game.example"),
-        ("ALLOWED_ORIGINS", "https://game.example/path"),
+        ("ALLOWED_ORIGINS", "other.test"),
+        ("ALLOWED_ORIGINS", "https://other.test/path"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not_shown(
