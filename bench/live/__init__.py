@@ -1,0 +1,1 @@
+"""The live board under load: Fairboard beside Socket.IO and beside a bare loop of `send`, in one run."""
