@@ -203,6 +203,24 @@ def test_rubbish_after_the_upgrade_closes(wire: Wire) -> None:
     assert wire.closed() in {1002, None}
 
 
+def test_hanging_up_in_the_middle_of_the_handshake_is_no_error_of_ours(stack: Stack, player: Player) -> None:
+    asked = (
+        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {player.access}\r\n\r\n"
+    )
+    with stack.another_web() as web:
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", web.port)) as rude:
+                rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                rude.sendall(asked.encode())
+        with Wire(web.port, player.access) as good:
+            good.expect("connected")
+        log = web.part.text()
+        assert "a client is gone" in log
+        assert "unexpected" not in log
+        assert "Traceback" not in log
+
+
 def test_a_reset_disturbs_nobody(stack: Stack, player: Player) -> None:
     for _ in range(20):
         rude = Wire(stack, player.access)

@@ -6,6 +6,7 @@ each socket, so the descriptor is taken over here: gunicorn and the library clos
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -13,7 +14,7 @@ from _socket import socket as PlainSocket  # noqa: N812 -- a class, whatever its
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 
@@ -26,6 +27,8 @@ from web.context import resources
 from web.sockets.hub import Hub
 from web.sockets.member import Member
 from web.tokens import read_access_token
+
+log = logging.getLogger(__name__)
 
 HUB = "fairboard-hub"
 PATH = "/ws"
@@ -52,6 +55,7 @@ def register_sockets(app: Flask, own: Resources) -> None:
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": NoReader}
     app.extensions[HUB] = Hub(own, BOARD, app.app_context)
     app.before_request(_check_handshake)
+    app.register_error_handler(ConnectionError, _gone)
     sock.init_app(app)
 
 
@@ -79,6 +83,12 @@ def detach(socket: Server) -> PlainSocket:
     own = PlainSocket(fileno=os.dup(socket.sock.fileno()))
     socket.connected = False  # Otherwise flask-sock would say goodbye.
     return own
+
+
+def _gone(error: ConnectionError) -> Response:
+    """A client hung up while hands were shaken: nobody reads this, and nobody has to hear of it."""
+    log.info("a client is gone: %s", error)
+    return Response(status=400)
 
 
 def _check_handshake() -> None:

@@ -19,7 +19,7 @@ from gevent.event import Event
 from gevent.queue import SimpleQueue
 
 from services import sessions
-from services.errors import FairboardError, ServiceUnavailable
+from services.errors import FairboardError, InternalError, ServiceUnavailable
 from services.leaderboard.reading import read_board
 from services.resources import Resources
 from web.metrics import FRAMES
@@ -64,7 +64,8 @@ class Hub:
         self._channel = Channel(resources, board, self)
         self._places = Places(resources)
         self._players: dict[int, list[Member]] = {}
-        self._room: set[Member] = set()
+        self._room: dict[Member, None] = {}
+        """In the order of their coming."""
         self._joining: dict[Member, None] = {}
         self._join_wanted, self._board_wanted = Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
@@ -98,14 +99,14 @@ class Hub:
     def join(self, member: Member) -> None:
         """Put a member into the room. Nothing is sent before the board that it will be answered with."""
         member.watching, member.version = True, NOTHING_YET
-        self._room.add(member)
+        self._room[member] = None
         self._joining[member] = None
         self._join_wanted.set()
 
     def leave(self, member: Member) -> None:
         """Take a member out of the room."""
         member.watching, member.version = False, NOTHING_YET
-        self._room.discard(member)
+        self._room.pop(member, None)
         self._joining.pop(member, None)
 
     def forget(self, member: Member) -> None:
@@ -216,7 +217,7 @@ class Hub:
             member.answered(error)
         except Exception:
             log.exception("a token could not be looked up")
-            member.answered(FairboardError())
+            member.answered(InternalError())
         else:
             member.answered((player, credentials))
 

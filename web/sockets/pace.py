@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 CHUNK = 64
 """Sends before it is asked whether somebody waits: about a third of a millisecond."""
-LONGEST = 16
+LONGEST = 64
 """Chunks after which timers get their turn in any case."""
 PAUSE = 0.0001
 """Not 0: that would only let those run who are ready already, and would look for no others."""
