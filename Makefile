@@ -5,10 +5,10 @@ PLAYERS ?= 12
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test lint format bench bench-live pictures lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PLAYERS=0 make run        without simulated players"
 	@echo "  make test ARGS='-k rank'  arguments for pytest"
@@ -32,6 +32,12 @@ format: .venv/.installed-dev ## Rewrite the code in the house style
 
 bench: .venv/.installed-dev ## Measure speed and print the figures
 	$(BIN)/python -m bench $(ARGS)
+
+bench-live: .venv/.installed-dev ## Measure the live board beside Socket.IO; needs a C compiler, and Node.js for the peer
+	$(BIN)/python -m bench.live $(ARGS)
+
+pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
+	$(BIN)/python -m tests.browser.pictures
 
 lock: .venv/.installed-dev ## Write requirements/*.txt anew from requirements/*.in
 	for set in bootstrap runtime dev; do \

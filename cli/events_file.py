@@ -23,7 +23,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "submitted_at", "completed_at", "finished_at", "timestamp", "created_at", "submit_time", "end_time",
         "submitted", "completed", "time", "ts", "at",
     ),
-    "claimed": ("claimed_ms", "completion_time_ms", "completion_time", "duration_ms", "time_ms", "elapsed_ms", "claimed"),
+    "claimed": (
+        "claimed_ms", "completion_time_ms", "completion_time", "duration_ms", "time_ms", "elapsed_ms", "claimed",
+    ),
     "outcome": ("outcome",),
     "address": ("address", "ip", "ip_address", "remote_addr", "address_hash", "ip_hash"),
     "agent": ("agent", "user_agent", "agent_hash", "device"),
@@ -155,7 +157,8 @@ class _Reader:
         issued = self._seconds(row, "issued") if self._get(row, "issued") else math.nan
         claimed = self._claimed(row, submitted - issued)
         player = self._contents.players.setdefault(name, Player())
-        if mark := (self._get(row, "address"), self._get(row, "agent")):
+        mark = (self._get(row, "address"), self._get(row, "agent"))
+        if any(mark):
             player.seen[mark] = min(player.seen.get(mark, submitted), submitted)
         outcome = self._get(row, "outcome")
         if outcome.lower() not in COUNTED:

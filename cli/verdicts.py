@@ -1,0 +1,70 @@
+"""What the detectors say of the players in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from cli.events_file import Contents
+from services.anticheat.detector import join
+from services.anticheat.echoes import echoes
+from services.anticheat.events import Event
+from services.anticheat.evidence import Evidence, Silence, Verdict, strongest
+from services.anticheat.groups import judge as judge_groups
+from services.anticheat.report import Course, as_dict, course
+
+MOST_TOGETHER = 2_000_000
+"""Events up to which players are compared with each other: more need more memory than a small server has."""
+
+
+def verdict(contents: Contents, name: str, together: Mapping[str, list[Evidence]]) -> dict[str, Any]:
+    """What the detectors say of one player, and after how many of their events they first said it."""
+    events = contents.events(name)
+    found = course(events, contents.players[name].refusals)
+    found = _joined(found, together.get(name, []), events)
+    return as_dict(name, _with_silence(found, contents, name))
+
+
+def _joined(found: Course, evidence: list[Evidence], events: list[Event]) -> Course:
+    """The course with what comparing players has shown."""
+    if not evidence:
+        return found
+    state, latest = join(found.state, evidence)
+    all_of_it = strongest((*found.verdict.evidence, *evidence))
+    result = Verdict(latest.severity, all_of_it, latest.e_values, found.verdict.silent)
+    at, number = found.flagged_at, found.events_to_flag
+    if latest.flagged and number is None:
+        last = max((entry for item in evidence for entry in item.entries), default=0)
+        number = next((n for n, event in enumerate(events, start=1) if event.entry_id == last), len(events))
+        at = events[number - 1].submitted_at if events else None
+    return Course(state, result, found.events, at, number, found.first_rules)
+
+
+def _with_silence(found: Course, contents: Contents, name: str) -> Course:
+    """What the file as a whole could not tell is said of each player."""
+    silent = [item for item in found.verdict.silent if item.family != "G" or contents.players[name].refusals]
+    if not contents.players[name].refusals:
+        silent.append(Silence("G", "probing", "no refusals in the file"))
+    if not {"address", "agent"} & set(contents.columns):
+        silent.append(Silence("F", "in_step", "no addresses or agents in the file"))
+    kept = found.verdict
+    result = Verdict(kept.severity, kept.evidence, kept.e_values, tuple(silent))
+    return Course(found.state, result, found.events, found.flagged_at, found.events_to_flag, found.first_rules)
+
+
+def compared(contents: Contents, say: Callable[[str], None]) -> dict[str, list[Evidence]]:
+    """What shows only when players are compared with each other, by player."""
+    if sum(len(player.entries) for player in contents.players.values()) > MOST_TOGETHER:
+        click.echo(f"Players are not compared with each other: more than {MOST_TOGETHER:,} events.", err=True)
+        return {}
+    say("comparing players with each other")
+    names = sorted(contents.players)
+    histories = {name: contents.events(name) for name in names}
+    found = {name: [item] for name, item in echoes(histories).items()}
+    presences = [seen for number, name in enumerate(names) for seen in contents.players[name].presences(number)]
+    for group in judge_groups(presences, dict(enumerate(histories.values()))):
+        for member in group.members:
+            found.setdefault(names[member], []).append(group.evidence)
+    return found

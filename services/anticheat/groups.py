@@ -1,0 +1,121 @@
+"""Family F: accounts of one hand. Sharing an address is no reason to doubt anybody; keeping step to the second is."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from services.anticheat.evalues import e_from_p
+from services.anticheat.events import Event, Presence
+from services.anticheat.evidence import Evidence
+from services.anticheat.thresholds import TABLE
+
+RULE = "in_step"
+LEAST_ACCOUNTS = 3
+LEAST_IN_TURN = 5
+"""Accounts that are never active together: fewer may be a household with one device."""
+MOST_ACCOUNTS = 64
+LEAST_EVENTS = 20
+NEAR_SECONDS = 2.0
+SHIFTS = 64
+MOST_SHIFT = 60.0
+"""Seconds by which accounts are moved against each other: a lesson or a tournament stays together, a beat does not."""
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Accounts that act as one, and why it is thought so."""
+
+    members: tuple[int, ...]
+    evidence: Evidence
+
+
+def judge(presences: Iterable[Presence], completions: Mapping[int, Sequence[Event]]) -> list[Group]:
+    """The groups that keep step, among accounts that share an address or a rare agent."""
+    found = []
+    for linked, what in _linked(presences).items():
+        members = [user for user in linked if len(completions.get(user, ())) >= LEAST_EVENTS]
+        times = {user: np.array([event.submitted_at for event in completions[user]], np.float64) for user in members}
+        group = _in_step(times, what, completions) if len(members) >= LEAST_ACCOUNTS else None
+        if group:
+            found.append(group)
+    return found
+
+
+def _linked(presences: Iterable[Presence]) -> dict[tuple[int, ...], str]:
+    """Accounts that were seen with the same address or agent, each set once. What very many share says nothing."""
+    shared: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for user, address, agent, _ in presences:
+        for what, value in (("address", address), ("agent", agent)):
+            if value:
+                shared[what, value].add(user)
+    linked: dict[tuple[int, ...], str] = {}
+    for (what, _), users in sorted(shared.items()):
+        if LEAST_ACCOUNTS <= len(users) <= MOST_ACCOUNTS:
+            linked.setdefault(tuple(sorted(users)), what)
+    return linked
+
+
+def _in_step(times: Mapping[int, Floats], what: str, completions: Mapping[int, Sequence[Event]]) -> Group | None:
+    """Whether the accounts' completions meet far more, or far less, than they would if each were moved a little."""
+    together, apart = _deviations(times)
+    p = 2 * float(ndtr(-abs(together)))
+    members = tuple(user for user, own in zip(times, apart, strict=True) if own > 1.0)
+    least = LEAST_ACCOUNTS if together > 0 else LEAST_IN_TURN
+    if p > TABLE[RULE].p_mild or len(members) < least:
+        return None
+    return Group(members, _evidence(members, together, p, what, completions))
+
+
+def _deviations(times: Mapping[int, Floats]) -> tuple[float, Floats]:
+    """Of all meetings from what shifted times give, in standard deviations; and each account's in that direction."""
+    rng = np.random.default_rng(len(times))
+    seen = _meetings(times)
+    shifted = np.array([_meetings(_moved(times, rng)) for _ in range(SHIFTS)])
+    usual = shifted.mean(axis=0)
+    # Each meeting counts for two accounts. A variance under a Poisson's is luck of few shifts.
+    pairs = shifted.sum(axis=1) / 2
+    together = (float(seen.sum()) / 2 - float(pairs.mean())) / math.sqrt(
+        max(float(pairs.var()), float(pairs.mean())) + 1
+    )
+    apart = (seen - usual) / np.sqrt(np.maximum(shifted.var(axis=0), usual) + 1)
+    return together, apart * math.copysign(1, together)
+
+
+def _evidence(
+    members: Sequence[int], together: float, p: float, what: str, completions: Mapping[int, Sequence[Event]]
+) -> Evidence:
+    row = TABLE[RULE]
+    how = "within two seconds of each other far more often" if together > 0 else "at the same moment far more rarely"
+    reason = (
+        f"{len(members)} accounts that share an {what} complete {how} than independent people "
+        f"in the same minutes would ({abs(together):.0f} standard deviations)."
+    )
+    entries = tuple(completions[user][-1].entry_id for user in members)
+    return Evidence(
+        row.family, RULE, row.statistic, float(f"{abs(together):.6g}"), row.telling, float(f"{p:.3g}"), len(members),
+        entries, reason, float(f"{e_from_p(p):.9g}"),
+    )  # fmt: skip
+
+
+def _moved(times: Mapping[int, Floats], rng: np.random.Generator) -> dict[int, Floats]:
+    """Each account's times moved by one amount of its own, either way."""
+    shifts = rng.uniform(-MOST_SHIFT, MOST_SHIFT, len(times))
+    return {user: own + shift for (user, own), shift in zip(times.items(), shifts, strict=True)}
+
+
+def _meetings(times: Mapping[int, Floats]) -> Floats:
+    """For each account, how many neighbours in time within two seconds belong to another."""
+    at = np.concatenate(list(times.values()))
+    owner = np.repeat(np.arange(len(times)), [len(own) for own in times.values()])
+    order = np.argsort(at, kind="stable")
+    near = (np.diff(at[order]) <= NEAR_SECONDS) & (np.diff(owner[order]) != 0)
+    left, right = owner[order][:-1][near], owner[order][1:][near]
+    return (np.bincount(left, minlength=len(times)) + np.bincount(right, minlength=len(times))).astype(np.float64)

@@ -1,0 +1,121 @@
+"""What is kept of a player between windows: 4 KB at most, and nothing that stored events would not give again."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from services.anticheat.evidence import FAMILIES
+from services.anticheat.thresholds import RULES
+
+VERSION = 1
+EVENTS, IDLES, SLACKS = 450, 420, 240
+"""How many of the latest claims and gaps, idle times, and slacks are kept."""
+MOST_ACTIONS = 15
+UNKNOWN_SLACK = -32_768
+_LOW, _HIGH = 1e-3, 2e6
+_STEP = np.log(_HIGH / _LOW) / 65_534
+_HEADER = struct.Struct("<BBHqddIQff")
+_IN_HEADER = ("window", "last_at", "run_started", "run_events", "hours", "calls", "telling")
+
+
+class StateError(ValueError):
+    """The bytes are no state of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerState:
+    """Immutable; arrays are kept as bytes, the latest event last."""
+
+    window: int = -1
+    """The last window that was taken in."""
+    last_at: float = 0.0
+    run_started: float = 0.0
+    """When the stretch without a break of 15 minutes began that the last event belongs to."""
+    run_events: int = 0
+    hours: int = 0
+    """A bit per window with a completion, the lowest for `window`, 48 in all."""
+    calls: float = 0.0
+    telling: float = 0.0
+    """Calls, and refusals among them that an honest client does not earn; both halved from time to time."""
+    claims: bytes = b""
+    gaps: bytes = b""
+    idles: bytes = b""
+    """Seconds as `packed`; 0 where unknown."""
+    slacks: bytes = b""
+    """Server's time less claim in hundredths of a second; UNKNOWN_SLACK without an issue time."""
+    kinds: bytes = b""
+    """Each event's action, as a place in `actions`."""
+    actions: tuple[int, ...] = ()
+    totals: tuple[float, ...] = (0.0,) * len(FAMILIES)
+    """R of each family."""
+    best: tuple[float, ...] = field(default=(1.0,) * len(RULES))
+    """The largest e-value that each rule has come to."""
+
+    def to_bytes(self) -> bytes:
+        """For storage: at most 4,096 bytes, the same for the same state."""
+        head = _HEADER.pack(
+            VERSION, len(self.actions), len(self.kinds), self.window, self.last_at, self.run_started,
+            self.run_events, self.hours, self.calls, self.telling,
+        )  # fmt: skip
+        numbers = (len(self.idles) // 2, len(self.slacks) // 2, len(self.best))
+        return b"".join(
+            (
+                head,
+                struct.pack("<HHH", *numbers),
+                struct.pack(f"<{len(self.actions)}I", *self.actions),
+                struct.pack(f"<{len(self.totals) + len(self.best)}d", *self.totals, *self.best),
+                self.kinds, self.claims, self.gaps, self.idles, self.slacks,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The state again. Raises StateError for bytes of another version or length: replay the player then."""
+        try:
+            return cls(**_fields(data))
+        except struct.error as error:
+            raise StateError(f"not a state: {error}") from error
+
+
+def _fields(data: bytes) -> dict[str, Any]:
+    version, actions, events, *head = _HEADER.unpack_from(data)
+    if version != VERSION:
+        raise StateError(f"state of version {version}, this is {VERSION}")
+    idles, slacks, rules = struct.unpack_from("<HHH", data, _HEADER.size)
+    place = _HEADER.size + 6
+    known = struct.unpack_from(f"<{actions}I", data, place)
+    numbers = struct.unpack_from(f"<{len(FAMILIES) + rules}d", data, place + 4 * actions)
+    place += 4 * actions + 8 * (len(FAMILIES) + rules)
+    fields: dict[str, Any] = dict(zip(_IN_HEADER, head, strict=True))
+    sizes = {"kinds": events, "claims": 2 * events, "gaps": 2 * events, "idles": 2 * idles, "slacks": 2 * slacks}
+    for name, size in sizes.items():
+        fields[name] = data[place : place + size]
+        place += size
+    if place != len(data):
+        raise StateError(f"{len(data)} bytes, expected {place}")
+    best = numbers[len(FAMILIES) :] + (1.0,) * (len(RULES) - rules)
+    return {**fields, "actions": known, "totals": numbers[: len(FAMILIES)], "best": best}
+
+
+def packed(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16]:
+    """Seconds in two bytes, right to 0.02 %, from a millisecond to three weeks; 0 for nan."""
+    known = np.isfinite(seconds)
+    logs = np.log(np.clip(np.where(known, seconds, 1.0), _LOW, _HIGH) / _LOW)
+    return np.where(known, np.rint(logs / _STEP) + 1, 0).astype("<u2")
+
+
+def unpacked(data: bytes) -> npt.NDArray[np.float64]:
+    """The natural logarithms of what `packed` packed; nan for what was unknown."""
+    codes = np.frombuffer(data, "<u2").astype(np.float64)
+    return np.where(codes > 0, (codes - 1) * _STEP + np.log(_LOW), np.nan)
+
+
+def action_code(action_type: str) -> int:
+    """A number for an action's name that is the same in every process."""
+    return zlib.crc32(action_type.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,78 @@
+"""What shows only when players are compared: farms, school classes, and times copied from another."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from bench.evaluate import farms
+from services.anticheat.echoes import echoes, telling
+from services.anticheat.events import Event, Presence
+from services.anticheat.groups import judge
+from tests.support.habits_of_cheats import START, person
+
+
+def test_a_farm_keeps_step() -> None:
+    crowd = farms.farm(np.random.default_rng(3), "together")
+    (group, *_) = judge(crowd.presences, crowd.completions)
+    assert set(group.members) <= crowd.bad
+    assert len(group.members) >= len(crowd.bad) / 2
+    assert group.evidence.family == "F"
+    assert f"{len(group.members)} accounts that share an" in group.evidence.reason
+    assert group.evidence.e_value > 1e5
+    assert judge(crowd.presences, crowd.completions)[0] == group, "the same when it runs again"
+
+
+def test_accounts_that_are_played_in_turn_never_meet() -> None:
+    rng, at = random.Random(1), START
+    turns: dict[int, list[Event]] = {user: [] for user in range(10)}
+    for n in range(4_000):
+        at += rng.uniform(4, 9)
+        turns[rng.randrange(10)].append(Event(n, "a", None, at, 5_000))
+    (group,) = judge([Presence(user, "one", "", START) for user in turns], turns)
+    assert group.members == tuple(range(10))
+    assert "more rarely" in group.evidence.reason
+    household = {user: turns[user] for user in range(4)}
+    assert judge([Presence(user, "one", "", START) for user in household], household) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_school_class_shares_an_address_and_no_more(seed: int) -> None:
+    crowd = farms.school(np.random.default_rng(seed))
+    assert [group for group in judge(crowd.presences, crowd.completions) if group.evidence.e_value > 1e3] == []
+
+
+def test_what_two_share_or_nearly_everybody_shares_says_nothing() -> None:
+    same = {user: [Event(n, "a", None, START + n * 30, 5_000) for n in range(50)] for user in range(100)}
+    assert judge([Presence(user, "home", "", START) for user in range(2)], same) == []
+    assert judge([Presence(user, "", "browser", START) for user in range(100)], same) == []
+    assert judge([], {}) == []
+    with np.errstate(all="raise"):
+        (group,) = judge([Presence(user, "office", "", START) for user in range(4)], same)
+    assert group.members == (0, 1, 2, 3)
+
+
+def test_another_players_times() -> None:
+    source, other = person(100, seed=1), person(100, seed=2)
+    copy = [event._replace(entry_id=n, submitted_at=event.submitted_at + 1e6) for n, event in enumerate(source[20:40])]
+    found = echoes({"source": source, "other": other, "copier": person(60, seed=3, start=START + 5e5) + copy})
+    assert set(found) == {"copier"}
+    assert telling(found["copier"])
+    assert found["copier"].value == 20
+    assert found["copier"].entries == tuple(range(20))
+    assert "source handed in before" in found["copier"].reason
+
+
+def test_times_that_everybody_has_are_no_copies() -> None:
+    rounds = {
+        name: [event._replace(claimed_ms=30_000) for event in person(100, seed)] for seed, name in enumerate("abc")
+    }
+    assert not any(telling(evidence) for evidence in echoes(rounds).values())
+    coarse = {
+        name: [event._replace(claimed_ms=round(event.claimed_ms, -3)) for event in person(300, seed)]
+        for seed, name in enumerate("abc")
+    }
+    assert not any(telling(evidence) for evidence in echoes(coarse).values())
+    assert echoes({}) == echoes({"alone": person(10)}) == {}
