@@ -5,7 +5,7 @@ PLAYERS ?= 12
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-live pictures lock clean
+.PHONY: help run test lint format bench bench-live evaluate pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: .venv/.installed-dev ## Measure speed and print the figures
 
 bench-live: .venv/.installed-dev ## Measure the live board beside Socket.IO; needs a C compiler, and Node.js for the peer
 	$(BIN)/python -m bench.live $(ARGS)
+
+evaluate: .venv/.installed-dev ## Measure how well cheats are found (HUMANS=FILE, ARGS=--quick)
+	$(BIN)/python -m bench.evaluate $(if $(HUMANS),--humans $(HUMANS)) $(ARGS)
 
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures
