@@ -40,13 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.humans:
         person, flags = measure.real(options.humans, every=not options.quick)
         rows.insert(0, person)
-        looks = (
-            "" if options.quick else f"Looking after every single completion of the real person gives {flags} flags."
-        )
+        looks = "" if options.quick else f"Looking after every completion of the real person gives {flags} flags."
+    aim = "met" if rows[-1].bound() <= 1 else "missed"
     mean, most, size = measure.costs(seed)
     text = TEXT.read_text(encoding="utf-8").format(
         honest=tables.honest_table(rows), cheats=tables.cheats_table(found), crowds=tables.crowds_table(crowds, copies),
-        looks=looks, seed=seed, bots=bots, players=players, mean=mean, most=most, size=size,
+        looks=looks, aim=aim, seed=seed, bots=bots, players=players, mean=mean, most=most, size=size,
     )  # fmt: skip
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)

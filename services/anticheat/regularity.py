@@ -84,6 +84,6 @@ def _even(history: History, rule: str, values: Floats, what: str) -> Judged:
     value = l_skewness(values[-least:])
     reason = (
         f"{least} {what} are as often short as long (L-skewness {value:.2f}), as from a random number generator; "
-        "people are late more than early (0.22 or more)."
+        "people are late more than early (0.3 or more)."
     )
     return history.finding(rule, value, least, reason)
