@@ -193,14 +193,17 @@ class Hub:
                 member.begin(version, frame)
 
     def _send_newest(self) -> None:
-        """One turn: the newest board to everybody who has not seen it and can take it."""
+        """One turn: the newest board to everybody who has not seen it and can take it.
+
+        What is published meanwhile goes to those who follow at once, and to those before them in the next turn. So a
+        board is with everybody within the time of one round, however many come one after another.
+        """
         self._board_wanted.wait()
         self._board_wanted.clear()
-        board, count = self.board, 0
-        if board is None:
-            return
+        count = 0
         for member in in_turns(list(self._room)):
-            if member.version < board.version and not member.stuck:
+            board = self.board
+            if board and member.version < board.version and not member.stuck:
                 member.version = board.version
                 member.offer(board.update)
                 count += 1

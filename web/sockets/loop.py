@@ -20,6 +20,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 
 from web.metrics import SOCKETS
 from web.sockets import frames
+from web.sockets.pace import in_turns
 from web.sockets.peer import Peer
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Loop:
         self.now, wall = time.monotonic(), time.time()
         self._end_overdue()
         turn = int(wall) % PING_SECONDS
-        for number, peer in list(self._peers.items()):
+        for number, peer in in_turns(list(self._peers.items())):
             if number % PING_SECONDS == turn:
                 self._ask(peer)
             if wall >= peer.leave_at and not peer.closing:
