@@ -244,7 +244,7 @@ def whole_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
 
 async def run() -> None:
     """Until the input ends."""
-    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     orders = json.loads(await reader.readline())
     cast, kinds = Cast(orders["port"]), [*KINDS, ANONYMOUS]
