@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -18,6 +19,8 @@ BOARD = "global"
 
 MIN_COMPLETION_MS = 1_000
 MAX_COMPLETION_MS = 300_000
+COMPLETIONS_A_MINUTE = 10
+"""What the limits let through."""
 FILE = Path(__file__).with_name("catalogue.toml")
 
 
@@ -153,6 +156,17 @@ def parse_catalogue(text: str) -> dict[str, TimedAction | OnceAction]:
         return Catalogue.model_validate(raw).action
     except (tomllib.TOMLDecodeError, ValidationError, TypeError, AttributeError) as error:
         raise CatalogueError(f"the catalogue of actions is not usable: {error}") from error
+
+
+def points_ceiling(actions: Iterable[TimedAction | OnceAction]) -> int:
+    """What timed actions can pay at most within a minute: the best that fit into it and that the limits let through."""
+    worth = [
+        action.points
+        for action in actions
+        if isinstance(action, TimedAction)
+        for _ in range(min(60_000 // action.min_ms + 1, COMPLETIONS_A_MINUTE))
+    ]
+    return sum(sorted(worth, reverse=True)[:COMPLETIONS_A_MINUTE])
 
 
 @lru_cache(maxsize=1)

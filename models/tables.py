@@ -81,6 +81,9 @@ class Session(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(server_default="")
+    """Where it was last renewed from, as a keyed hash: enough to see that accounts share one."""
+    user_agent: Mapped[str] = mapped_column(server_default="")
 
 
 class ActionToken(Base):
@@ -193,19 +196,30 @@ class ReviewCase(Base):
         Index("uq_review_cases_open", "user_id", unique=True, postgresql_where=text("status = 'open'")),
         Index("ix_review_cases_status", "status", "id"),
         CheckConstraint("status IN ('open', 'cleared', 'confirmed')", name="status"),
+        CheckConstraint("severity IN ('low', 'medium', 'high')", name="severity"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     status: Mapped[str] = mapped_column(server_default="open")
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    severity: Mapped[str] = mapped_column(server_default="low")
+    """The highest of its evidence."""
+    held: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether it keeps the player off the boards until somebody decides."""
 
 
 class Evidence(Base):
     """One reason to doubt a player: a refused completion, or a finding of the analysis."""
 
     __tablename__ = "evidence"
-    __table_args__ = (Index("ix_evidence_case_id", "case_id", "id"), UniqueConstraint("user_id", "fingerprint"))
+    __table_args__ = (
+        Index("ix_evidence_case_id", "case_id", "id"),
+        UniqueConstraint("user_id", "fingerprint"),
+        CheckConstraint("family IN ('A', 'B', 'C', 'D', 'E', 'F', 'G')", name="family"),
+        CheckConstraint("severity IN ('low', 'medium', 'high')", name="severity"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("review_cases.id"))
@@ -218,6 +232,10 @@ class Evidence(Base):
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     fingerprint: Mapped[str]
     """The same finding has the same fingerprint, so that a task that runs twice adds it once."""
+    family: Mapped[str] = mapped_column(server_default="G")
+    """A letter of `services.anticheat.evidence.FAMILIES`."""
+    severity: Mapped[str] = mapped_column(server_default="low")
+    """What all that is known of the player came to with it."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
@@ -233,3 +251,47 @@ class Decision(Base):
     decision: Mapped[str]
     note: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    scope: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Which entries were to be reversed."""
+    entries: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
+    """Those that were."""
+
+
+class AnticheatState(Base):
+    """What the detectors keep of a player, and when they are to look again. All of it can be computed anew."""
+
+    __tablename__ = "anticheat_states"
+    __table_args__ = (Index("ix_anticheat_states_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    window_id: Mapped[int] = mapped_column(server_default=text("-1"))
+    """The last window that the state has taken in."""
+    state: Mapped[bytes | None]
+    seq: Mapped[int] = mapped_column(server_default=text("0"))
+    """The last ledger entry of that window, as its place in the player's chain."""
+    analysed_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    """From when on the player is to be looked at; NULL if there is nothing new."""
+    rung_at: Mapped[datetime | None]
+    """When a task was last asked for."""
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+    parked_at: Mapped[datetime | None]
+    """Since when nobody tries any more."""
+
+
+class Refusal(Base):
+    """A refused call of a player, for the analysis. Kept for a while only."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (
+        Index("ix_refusals_user_id", "user_id", "recorded_at"),
+        Index("ix_refusals_recorded_at", "recorded_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[datetime]
+    code: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    """When it came here, which decides the window that it belongs to."""

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 
+from config.catalogue import COMPLETIONS_A_MINUTE
 from services import sessions
 from services.errors import RateLimitExceeded, ServiceUnavailable
 from services.redis_client import RedisUnavailableError, translate_outage
@@ -15,7 +16,7 @@ from services.sessions import Player
 
 Window = tuple[int, int]
 """Calls allowed, and the seconds in which they are counted."""
-PLAYER_LIMITS: tuple[Window, ...] = ((10, 60), (100, 3_600), (500, 86_400))
+PLAYER_LIMITS: tuple[Window, ...] = ((COMPLETIONS_A_MINUTE, 60), (100, 3_600), (500, 86_400))
 
 
 def admit(resources: Resources, user_id: int, session_id: uuid.UUID, call: str) -> Player:

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from redis import Redis
 from sqlalchemy import Engine
 
-from config.catalogue import OnceAction, TimedAction, get_catalogue
+from config.catalogue import OnceAction, TimedAction, get_catalogue, points_ceiling
 from config.settings import Settings
 from models.database import make_engine
 from services.redis_client import QuickConnection, load_script, make_redis
@@ -53,6 +53,11 @@ class Resources:
     def fernet(self) -> MultiFernet:
         """Opens and seals action tokens; the first key seals."""
         return MultiFernet([Fernet(key) for key in self.settings.token_keys])
+
+    @cached_property
+    def points_ceiling(self) -> int:
+        """What nobody can earn more than within a minute."""
+        return points_ceiling(self.catalogue.values())
 
     @cached_property
     def admit_script(self) -> Script:

@@ -34,7 +34,7 @@ from services.sessions import Player
 log = logging.getLogger(__name__)
 
 _COMPLETE_TIMED = (
-    "SELECT outcome, score, reached_at, version FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "SELECT outcome, score, reached_at, version FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 _COMPLETE_ONCE = "SELECT outcome, score, reached_at, version FROM complete_once(%s, %s, %s, %s, %s, %s)"
 
@@ -87,12 +87,13 @@ def complete_timed(
             action.points,
             completion_time,
             *suspicion,
+            resources.points_ceiling,
         ),
     )
     if outcome.outcome == "ACTION_TOKEN_INVALID" and opened.expired:
         raise ActionTokenExpired  # It was ours and has been forgotten since.
     if outcome.outcome == "SUSPICIOUS_ACTIVITY":
-        log.warning("suspicious completion: user=%s rule=%s", player.user_id, suspicion.rule or "claim_exceeds_clock")
+        log.warning("suspicious completion: user=%s rule=%s", player.user_id, suspicion.rule or "clock or ceiling")
     return _finish(resources, player, action.board, action.points, outcome)
 
 

@@ -47,8 +47,9 @@ _IMPOSSIBLE = text("""
     END IS NOT TRUE
 """)
 _WRONGLY_SHOWN = text("""
-    SELECT s.board, u.id, u.status, s.hidden FROM standings s JOIN users u ON u.id = s.user_id
-    WHERE s.hidden <> (u.status = 'suspended')
+    SELECT s.board, u.id, u.status, s.hidden, c.held IS NOT NULL FROM standings s JOIN users u ON u.id = s.user_id
+    LEFT JOIN review_cases c ON c.user_id = u.id AND c.status = 'open' AND c.held
+    WHERE s.hidden <> (u.status = 'suspended' OR c.held IS NOT NULL)
 """)
 _FOLD = text("""
     WITH fold AS (
@@ -105,8 +106,9 @@ def fold_differences(connection: Connection) -> Iterator[str]:
     """Standings that are not the sum of their entries."""
     for board, user_id, ledger, standing in connection.execute(_FOLD):
         yield f"standings: {board}: user {user_id}: the ledger says {ledger}, the standing says {standing}"
-    for board, user_id, status, hidden in connection.execute(_WRONGLY_SHOWN):
-        yield f"standings: {board}: user {user_id} is {status}, but {'hidden' if hidden else 'shown'}"
+    for board, user_id, status, hidden, held in connection.execute(_WRONGLY_SHOWN):
+        how = f"{status} and held" if held else status
+        yield f"standings: {board}: user {user_id} is {how}, but {'hidden' if hidden else 'shown'}"
 
 
 def redis_differences(resources: Resources, board: str, progress: Progress) -> Iterator[str]:

@@ -38,10 +38,9 @@ NARROW = {"width": 360, "height": 760}
 
 
 def give(stack: Stack, player: Player, points: int) -> None:
-    """Points in the ledger, as if from a timed action."""
+    """Points in the ledger, as if from an action of its own."""
     stack.ask(
-        "SELECT append_entry(%s, 'global', 'puzzle', 'timed', %s, sha256(uuid_send(gen_random_uuid())), "
-        "NULL, 1500, 1500, NULL)",
+        "SELECT append_entry(%s, 'global', 'gift', 'once', %s, NULL, NULL, NULL, NULL, '{}')",
         (player.user_id, points),
     )
 

@@ -324,7 +324,7 @@ def test_the_analysis_of_steady_play_flags_once_a_day(resources: Resources, peop
     evidence = people.execute("SELECT count(*) FROM evidence")
     analysis.analyse_player(resources, player.user_id)
     assert people.execute("SELECT count(*) FROM evidence") == evidence
-    assert people.status(player) == "flagged"
+    assert people.status(player) == "active"
 
 
 def test_the_analysis_of_a_newcomer_finds_nothing(resources: Resources, people: People, player: Player) -> None:

@@ -100,9 +100,9 @@ class People:
     def earn(self, player: Player, points: int) -> None:
         """Points in the ledger that Redis has not heard of: as after a crash between commit and placement."""
         self.execute(
-            "SELECT append_entry(:id, :board, 'bonus', 'timed', :points, :token, NULL, 5000, 6000, NULL)",
+            "SELECT append_entry(:id, :board, :action, 'once', :points, NULL, NULL, NULL, NULL, '{}')",
             id=player.user_id,
-            token=secrets.token_bytes(32),
+            action=f"bonus_{secrets.token_hex(8)}",
             board=BOARD,
             points=points,
         )
@@ -114,7 +114,7 @@ class People:
         return place(self.resources, BOARD, rows)
 
     def suspect(self, player: Player, *entries: int, rule: str = "test_rule") -> int:
-        """Evidence that names entries of the player's ledger; gives the case."""
+        """Evidence that names entries of the player's ledger, and a flag as at the door; gives the case."""
         rows = self.execute(
             "SELECT add_evidence(:id, :rule, 'Looks odd.', 1, 2, :entries, '{}', :fingerprint)",
             id=player.user_id,
@@ -122,6 +122,7 @@ class People:
             entries=list(entries),
             fingerprint=uuid.uuid4().hex,
         )
+        self.execute("UPDATE users SET status = 'flagged' WHERE id = :id AND status = 'active'", id=player.user_id)
         return int(rows[0][0])
 
     def hide(self, player: Player, *, hidden: bool) -> None:
