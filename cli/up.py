@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import sys
@@ -66,7 +65,7 @@ def prepare(players: int) -> Stack:
     os.environ.update(environment)
     settings = get_settings()
     check_port(settings.host, settings.port, "FAIRBOARD_PORT")
-    check_port(settings.host, settings.flower_port, "FAIRBOARD_FLOWER_PORT")
+    check_port(flower_host(settings), settings.flower_port, "FAIRBOARD_FLOWER_PORT")
     if settings.port == settings.flower_port:
         raise UpError(f"FAIRBOARD_PORT and FAIRBOARD_FLOWER_PORT are both {settings.port}.")
     names = [*servers, *(part.name for part in PARTS), PLAYERS.name, MIGRATIONS, *DEMO_ACCOUNTS]
@@ -117,6 +116,16 @@ def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, Em
     return values
 
 
+def flower_host(settings: Settings) -> str:
+    """Where Flower listens: without a password on this machine only, whoever may reach the web server."""
+    return settings.host if settings.flower_basic_auth else "127.0.0.1"
+
+
+def address(host: str, port: int) -> str:
+    """Where this machine reaches a server that listens on a host."""
+    return f"http://{ {'0.0.0.0': '127.0.0.1', '::': '[::1]'}.get(host, host) }:{port}"  # noqa: S104
+
+
 def check_port(host: str, port: int, setting: str) -> None:
     """Raise UpError, naming the setting, if something listens on a port already."""
     try:
@@ -147,8 +156,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where this machine reaches the web server."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.settings.host, self.settings.host)  # noqa: S104
-        return f"http://{host}:{self.settings.port}"
+        return address(self.settings.host, self.settings.port)
 
     async def run(self) -> None:
         """Start everything, and end it when a signal asks for that. Raises PartFailedError if it does not start."""
@@ -190,7 +198,8 @@ class Stack:
         self.data.publish({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
         values = {**self.settings.model_dump(), "url": self.url, "players": self.players, "data_dir": self.data.path}
         for part in PARTS:
-            self.supervisor.start(self._found(part.filled(values)))
+            own = {"host": flower_host(self.settings)} if part.name == "flower" else {}
+            self.supervisor.start(self._found(part.filled({**values, **own})))
         accounts = DEMO_ACCOUNTS.items() if "postgres" in self.servers else ()
         await asyncio.gather(self._wait_until_ready(), *(self._make_account(name, role) for name, role in accounts))
         if self.players:
@@ -247,7 +256,7 @@ class Stack:
             await asyncio.sleep(0.1)
 
     def _summarise(self, seconds: float) -> None:
-        flower = re.sub(r":\d+$", f":{self.settings.flower_port}", self.url)
+        flower = address(flower_host(self.settings), self.settings.flower_port)
         rows = [
             ("Scoreboard", f"{self.url}/"),
             ("API documents", f"{self.url}/api/docs"),

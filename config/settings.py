@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,6 +69,13 @@ class Settings(BaseSettings):
         10, ge=0, description="Failed logins a minute for one account name from one address; 0 turns it off."
     )
     trusted_proxies: int = Field(0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed.")
+    hsts: str = Field(
+        "max-age=31536000", description="Strict-Transport-Security of what is answered over TLS; 0 sends none."
+    )
+    metrics_networks: CommaSeparated = Field(
+        ("127.0.0.0/8", "::1"), description="Networks that may ask for /metrics without a proxy in between."
+    )
+    metrics_token: str = Field("", repr=False, description="Bearer token that /metrics asks everybody for, where set.")
     allowed_origins: CommaSeparated = Field(
         (), description="Origins besides the server's own whose pages may call the API and `/ws`, comma-separated."
     )
@@ -82,7 +90,7 @@ class Settings(BaseSettings):
     database_deadline: float = Field(1.2, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")
     redis_deadline: float = Field(0.8, gt=0, le=60, description="Longest wait for one answer of Redis in a request.")
 
-    @field_validator("jwt_secret", "token_keys", "allowed_origins", mode="before")
+    @field_validator("jwt_secret", "token_keys", "allowed_origins", "metrics_networks", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Turn `a, b` into `("a", "b")`."""
@@ -104,6 +112,30 @@ class Settings(BaseSettings):
         if not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin) for origin in written):
             raise ValueError("needs origins such as https://game.example, without a path")
         return written
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        """As ipaddress reads them."""
+        return tuple(str(ip_network(network)) for network in networks)
+
+    @field_validator("metrics_token")
+    @classmethod
+    def check_metrics_token(cls, token: str) -> str:
+        """A short one could be guessed, since nothing limits the guesses."""
+        if token and not re.fullmatch(r"[\x21-\x7e]{24,}", token):
+            raise ValueError("needs 24 printable ASCII characters or more, without spaces")
+        return token
+
+    @field_validator("hsts")
+    @classmethod
+    def check_hsts(cls, value: str) -> str:
+        """RFC 6797, section 6.1. `0` stands for none, since an empty variable counts as not set."""
+        if value in ("", "0"):
+            return ""
+        if not re.fullmatch(r"max-age=[0-9]+(; includeSubDomains)?(; preload)?", value):
+            raise ValueError("needs a value such as max-age=31536000; includeSubDomains, or 0 for none")
+        return value
 
     @field_validator("token_keys")
     @classmethod

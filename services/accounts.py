@@ -22,6 +22,8 @@ from services.sessions import Player
 MIN_NAME, MAX_NAME = 3, 32
 ALL_ADDRESSES = 10
 """How many times the limit of one address all addresses together may guess at one name."""
+KNOWN_SECONDS = 30 * 86_400
+"""How long an address is remembered from which the owner of a name has logged in."""
 ROLES = ("player", "analyst", "admin")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters (they could reorder or hide text), halves of pairs, private and unassigned ones."""
@@ -29,6 +31,10 @@ _INVISIBLE = re.compile(
     "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 """What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
+
+
+_ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"})
+"""Scripts with letters that look the same as those of another (Unicode's names of letters begin with theirs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ def clean_username(username: str) -> str:
         raise InvalidRequest(errors={"username": "must not pile up marks"})
     if _INVISIBLE.search(name) or any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
         raise InvalidRequest(errors={"username": "must not contain control or invisible characters"})
+    if len(_ALIKE & {unicodedata.name(letter, "").partition(" ")[0] for letter in username_key(name)}) > 1:
+        raise InvalidRequest(errors={"username": "must not mix alphabets whose letters look alike"})
     return name
 
 
@@ -129,6 +137,7 @@ def log_in(resources: Resources, *, username: str, password: str, address: str) 
             raise InvalidCredentials
         for key, _ in attempts:
             rate_limits.forgive(resources, key)
+        rate_limits.remember(resources, _place(username, address), KNOWN_SECONDS)
         if row.status == "suspended":
             raise AccountSuspended
         return _begin(resources, row, password)
@@ -188,8 +197,16 @@ def _count_address(resources: Resources, call: str, address: str) -> None:
 def _attempts(resources: Resources, username: str, address: str) -> list[tuple[str, int]]:
     """What counts an attempt: name and address together, so that one stranger does not lock the owner out elsewhere;
 
-    and, far more generously, the name alone, so that many addresses do not guess without end.
+    and, far more generously, the name alone, so that many addresses do not guess without end. These lock out nobody
+    either who comes from where the owner was before.
     """
+    limit, place = resources.settings.auth_name_limit, _place(username, address)
+    own = (f"login:{place}", limit)
+    if rate_limits.is_remembered(resources, place):
+        return [own]
+    return [own, (f"login:{place.partition(':')[0]}", limit * ALL_ADDRESSES)]
+
+
+def _place(username: str, address: str) -> str:
     digest = hashlib.sha256(username_key(username).encode()).hexdigest()[:32]
-    limit = resources.settings.auth_name_limit
-    return [(f"login:{digest}:{address}", limit), (f"login:{digest}", limit * ALL_ADDRESSES)]
+    return f"{digest}:{address}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -75,6 +76,8 @@ def open_token(resources: Resources, token: str, user_id: int) -> OpenedToken:
     """Open a token. Raises ActionTokenInvalid for one that is not ours or another player's: which, is not told."""
     try:
         sealed = token.encode("ascii")
+        if urlsafe_b64encode(urlsafe_b64decode(sealed)) != sealed:
+            raise ActionTokenInvalid  # Fernet skips what is no base64, and so would open one token in many spellings.
         payload = json.loads(resources.fernet.decrypt(sealed))
     except (FernetInvalidToken, ValueError) as error:
         raise ActionTokenInvalid from error

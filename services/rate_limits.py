@@ -55,6 +55,21 @@ def forgive(resources: Resources, key: str) -> None:
         resources.redis.rpop(f"ratelimit:{{{key}}}")
 
 
+def remember(resources: Resources, place: str, seconds: int) -> None:
+    """Note that somebody proved themselves from a place; forgotten after some time, or with Redis."""
+    with suppress(RedisUnavailableError):
+        resources.quick.call(("SET", f"known:{{{place}}}", "1", "EX", seconds))
+
+
+def is_remembered(resources: Resources, place: str) -> bool:
+    """Whether `remember` was called for a place. Raises ServiceUnavailable."""
+    try:
+        (found,) = resources.quick.call(("EXISTS", f"known:{{{place}}}"))
+    except RedisUnavailableError as error:
+        raise ServiceUnavailable from error
+    return bool(found)
+
+
 def _arguments(limits: Sequence[Window]) -> list[str | int | bytes]:
     arguments: list[str | int | bytes] = [max(limit for limit, _ in limits)]
     for limit, seconds in limits:

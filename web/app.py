@@ -23,6 +23,7 @@ def create_app(settings: Settings) -> Flask:
     """An application with everything it needs; nothing is connected before the first request."""
     app = Flask("web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY)
+    app.url_map.merge_slashes = False  # It redirects to an address made from the Host header, which is the client's.
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's own default provider
     own = for_requests(settings)
     app.extensions[RESOURCES], app.extensions[DOORBELL] = own, Doorbell()
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(module.blueprint)
     app.register_blueprint(pages)
     register_sockets(app, own)
-    app.wsgi_app = Envelope(app.wsgi_app, settings.allowed_origins)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = Envelope(app.wsgi_app, settings.allowed_origins, settings.hsts)  # type: ignore[method-assign]  # Flask's documented way
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import cast
 
 from flask import Response, current_app, request
@@ -26,13 +26,24 @@ def doorbell() -> Doorbell:
 
 
 def client_address() -> str:
-    """The client's address; behind trusted proxies, what they say it is."""
-    address = request.remote_addr or "unknown"
+    """The client's address; behind trusted proxies, what they say it is. Whatever is no address counts as one."""
+    given = request.remote_addr or ""
     try:
-        network = IPv6Network((address, 64), strict=False)
+        address = ip_address(_without_port(given))
     except ValueError:
-        return address
-    return str(network.network_address)  # Whoever has one IPv6 address has 2**64 of them.
+        return "unknown"
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:  # An IPv4 client of a socket that takes both; all of them lie in one IPv6 network.
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False).network_address)  # Whoever has one of them has 2**64.
+
+
+def _without_port(given: str) -> str:
+    """Some proxies add the port, as in `192.0.2.1:50000`; with it each connection would be a stranger."""
+    if given.startswith("["):
+        return given[1:].partition("]")[0]
+    return given.partition(":")[0] if given.count(":") == 1 else given
 
 
 def answer(model: BaseModel, status: int = 200) -> Response:

@@ -19,13 +19,21 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 CORRELATION_HEADER = "X-Correlation-Id"
 CSP = "Content-Security-Policy"
+UNUSED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
+    *("payment", "serial", "usb"),
+)
+"""What browsers offer and no page of ours wants."""
 SECURITY_HEADERS: Headers = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Permissions-Policy", ", ".join(f"{feature}=()" for feature in UNUSED)),
 ]
+HSTS, CACHE = "Strict-Transport-Security", "Cache-Control"
+UNCACHED = (CACHE, "no-store")
+"""For every answer that says nothing itself; a cache may keep even an error that does not forbid it (RFC 9111)."""
 STRICTEST_CSP = (CSP, "default-src 'none'; frame-ancestors 'none'")
 """For everything that is no page; pages bring their own."""
 CLIENT_PATHS = ("/fairboard.js", "/static/fairboard/")
@@ -43,11 +51,13 @@ PREFLIGHT: Headers = [
 class Envelope:
     """WSGI middleware."""
 
-    def __init__(self, application: Application, origins: Iterable[str] = ()) -> None:
-        """What is inside, and whose pages may read its answers besides our own. Tokens travel in headers, so that no
-        answer is for pages that send cookies.
+    def __init__(self, application: Application, origins: Iterable[str] = (), hsts: str = "") -> None:
+        """What is inside, whose pages may read its answers besides our own, and what browsers are told that came over
+
+        TLS. Tokens travel in headers, so that no answer is for pages that send cookies.
         """
         self._application = application
+        self._hsts: Headers = [(HSTS, hsts)] if hsts else []
         self._for_origin: dict[str | None, Headers] = {
             origin: [*FOR_OWN, ("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), READABLE]
             for origin in origins
@@ -62,8 +72,10 @@ class Envelope:
 
         def begin(status: str, headers: Headers, exc_info: Any = None) -> Any:
             own = [*SECURITY_HEADERS, *self._sharing(environ), (CORRELATION_HEADER, correlation)]
-            if not any(name == CSP for name, _ in headers):
-                own.append(STRICTEST_CSP)
+            given = {name for name, _ in headers}
+            own += [header for header in (STRICTEST_CSP, UNCACHED) if header[0] not in given]
+            if environ["wsgi.url_scheme"] == "https":
+                own += self._hsts
             count_request(environ, status[:3], time.perf_counter() - started)
             return start_response(status, headers + own, exc_info)
 

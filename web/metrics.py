@@ -19,6 +19,7 @@ from services.reconcile import outbox_backlog
 from services.redis_client import AWAY, make_redis
 from services.resources import Resources
 from web.context import resources
+from web.operators import operators_only
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("metrics", __name__)
@@ -53,7 +54,8 @@ def count_request(environ: dict[str, Any], status: str, seconds: float) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Everything counted, and what waits: queues and outbox."""
+    """Everything counted, and what waits: queues and outbox. For operators only."""
+    operators_only()
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)

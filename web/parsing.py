@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from flask import request
+from gevent import Timeout
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 
@@ -14,11 +17,15 @@ from services.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaTyp
 from services.proofs import NumberLiteral
 
 MAX_BODY = 16 * 1024
+BODY_SECONDS = 10.0
+"""How long a body may take to arrive. Gunicorn waits for a head for as long as it keeps an idle connection."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_body(model: type[Model]) -> Model:
     """The request's JSON body. Raises InvalidRequest, UnsupportedMediaType, or 413 for one over 16 KiB."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Bodies must not be compressed.")
     raw = _read_raw()
     if request.mimetype != "application/json" and (raw or request.mimetype):
         raise UnsupportedMediaType
@@ -26,9 +33,13 @@ def read_body(model: type[Model]) -> Model:
 
 
 def _read_raw() -> bytes:
-    """The body as it came. Raises PayloadTooLarge, or InvalidRequest for chunks that are none."""
+    """The body as it came. Raises PayloadTooLarge, or InvalidRequest for one that is none or never comes."""
     try:
-        raw = request.get_data(cache=False)
+        with Timeout(BODY_SECONDS, _TooSlowError):
+            raw = request.get_data(cache=False)
+    except _TooSlowError as error:
+        _read_no_more()
+        raise InvalidRequest("The body did not arrive in time.") from error
     except ParseException as error:
         raise InvalidRequest("The body is not what its headers announce.") from error
     # Werkzeug cuts a body in chunks off at the limit without a word.
@@ -37,8 +48,21 @@ def _read_raw() -> bytes:
     return raw
 
 
+class _TooSlowError(Exception):
+    """A body takes too long. No OSError, which Werkzeug would take for a client that hung up."""
+
+
+def _read_no_more() -> None:
+    """Gunicorn reads the rest of a body before the next request; there is to be none of either."""
+    with suppress(KeyError, OSError):
+        request.environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
+
+
 def parse_json(raw: bytes | str) -> Any:
-    """JSON by RFC 8259 and no more: UTF-8 without halves of pairs, no NaN, no NUL, numbers within a double's range."""
+    """JSON by RFC 8259 and no more: UTF-8 without halves of pairs, no NaN, no NUL, no name twice, numbers
+
+    within a double's range.
+    """
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
         value = _DECODER.decode(text)
@@ -86,9 +110,19 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are unique: of two equal ones, whoever reads along might believe in the other."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return value
+
+
 def _parse_int(literal: str) -> int | NumberLiteral:
     """Minus zero is the one whole number that Python would write otherwise than it was sent."""
     return NumberLiteral(literal) if literal == "-0" else int(literal)
 
 
-_DECODER = json.JSONDecoder(parse_float=NumberLiteral, parse_int=_parse_int, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=NumberLiteral, parse_int=_parse_int, parse_constant=_refuse_constant
+)

@@ -7,6 +7,7 @@ import logging
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from models.database import DatabaseUnavailableError
 from services import errors
@@ -47,6 +48,7 @@ def problem(error: FairboardError) -> Response:
 
 def register_error_handlers(app: Flask) -> None:
     """Turn every exception into a problem; those we did not expect into INTERNAL_ERROR without what is inside."""
+    app.before_request(_refuse_redirects)
     app.register_error_handler(FairboardError, problem)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(RedisUnavailableError, _from_outage)
@@ -54,10 +56,15 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def _refuse_redirects() -> None:
+    """Routing would redirect an empty path to an address made from the Host header, which is the client's own word."""
+    if isinstance(request.routing_exception, RequestRedirect):
+        raise errors.NotFound
+
+
 def _from_http(error: HTTPException) -> Response:
-    if error.code is None or error.code < 400:
-        return Response(error.get_response().get_data(), error.code or 500, error.get_headers())
-    known = _BY_STATUS.get(error.code, errors.InvalidRequest if error.code < 500 else errors.InternalError)
+    status = error.code or 500
+    known = _BY_STATUS.get(status, errors.InvalidRequest if status < 500 else errors.InternalError)
     response = problem(known())
     response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -114,6 +115,7 @@ def _claims(token: str, kind: str) -> _Claims:
 
 def _verify(token: str) -> _Claims:
     """Even what our own key signed is taken apart here, so that a token of a mistake of ours is refused, not a 500."""
+    _refuse_other_spellings(token)
     claims: dict[str, Any] = decode_token(token, allow_expired=True)
     return _Claims(
         kind=claims["type"],
@@ -122,3 +124,14 @@ def _verify(token: str) -> _Claims:
         refresh_id=uuid.UUID(str(claims["rid"])) if "rid" in claims else None,
         expires_at=int(claims["exp"]),
     )
+
+
+def _refuse_other_spellings(token: str) -> None:
+    """Raises ValueError for a signature whose base64 is written otherwise than we write it: with unused bits set, or
+
+    with characters in between that a decoder skips. The bytes would be the same and the token another one.
+    """
+    signature = token.rpartition(".")[2].encode("ascii")
+    decoded = urlsafe_b64decode(signature + b"=" * (-len(signature) % 4))
+    if urlsafe_b64encode(decoded).rstrip(b"=") != signature:
+        raise ValueError("not the spelling of a signature of ours")

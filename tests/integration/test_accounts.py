@@ -160,6 +160,33 @@ def test_one_name_is_guessed_at_a_hundred_times_a_minute_from_all_addresses_toge
         log_in(resources, address=THERE)
 
 
+def test_guesses_from_everywhere_keep_nobody_out_who_was_in_before(resources: Resources) -> None:
+    register(resources)
+    log_in(resources)
+    for n in range(2, 102):
+        with pytest.raises(InvalidCredentials):
+            log_in(resources, password="a wrong passphrase", address=f"192.0.2.{n}")
+    with pytest.raises(RateLimitExceeded):
+        log_in(resources, address=THERE)
+    log_in(resources)
+    for _ in range(10):
+        with pytest.raises(InvalidCredentials):
+            log_in(resources, password="a wrong passphrase")
+    with pytest.raises(RateLimitExceeded):
+        log_in(resources)  # Who shares the owner's address guesses no faster than anybody.
+
+
+def test_an_address_is_known_to_the_name_that_logged_in_only(resources: Resources) -> None:
+    register(resources)
+    register(resources, "Bob")
+    log_in(resources)
+    for n in range(2, 102):
+        with pytest.raises(InvalidCredentials):
+            log_in(resources, "Bob", password="a wrong passphrase", address=f"192.0.2.{n}")
+    with pytest.raises(RateLimitExceeded):
+        log_in(resources, "Bob")
+
+
 def test_good_logins_use_none_of_the_guesses(resources: Resources) -> None:
     register(resources)
     for _ in range(20):

@@ -74,6 +74,25 @@ def test_spaces_that_nobody_sees_are_refused(name: str) -> None:
     assert refused(name)
 
 
+@pytest.mark.parametrize("name", ["\u0430da", "ad\u03b1", "Lin\u0443s", "\u039bLPHA", "\u13aada", "p\u0430yp\u0430l"])
+def test_alphabets_that_look_alike_are_not_mixed(name: str) -> None:
+    assert refused(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u043c\u0430\u0440\u0438\u044f 7",
+        "\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2",
+        "Ada \u674e\u5c0f\u9f99",
+        "Ada \u30a2\u30c0",
+        "Ada \U0001f680",
+    ],
+)
+def test_one_of_them_with_others_is_a_name(name: str) -> None:
+    assert not refused(name)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
