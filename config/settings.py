@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     sockets_per_process: int = Field(
         12_000, ge=1, description="WebSockets one web process holds; whoever comes later is asked to try again."
     )
+    io_uring: bool = Field(
+        True, description="Whether frames go out through io_uring, many in one system call, where the kernel allows it."
+    )
     analysis_window: int = Field(10, ge=1, le=50, description="Seconds between two analyses of one player.")
 
     database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")

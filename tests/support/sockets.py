@@ -173,3 +173,9 @@ class Wire:
         if not data:
             raise ConnectionError("the server ended the connection")
         self._rest += data
+
+
+def assert_works(wire: Wire) -> None:
+    """The server still listens to this one."""
+    wire.send("ping")
+    wire.expect("pong")

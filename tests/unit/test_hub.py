@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from wsproto.connection import Connection, ConnectionType
@@ -14,7 +15,9 @@ from wsproto.events import TextMessage
 
 from services.resources import Resources
 from web.sockets.hub import Hub
+from web.sockets.loop import Loop
 from web.sockets.member import Member
+from web.sockets.peer import Peer
 
 
 def board(version: int) -> str:
@@ -46,9 +49,9 @@ class Watcher:
         self._there.close()
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    made = Hub(cast(Resources, None), "global", nullcontext)
+@pytest.fixture(params=[True, False], ids=["io_uring", "one by one"])
+def hub(request: pytest.FixtureRequest) -> Iterator[Hub]:
+    made = Hub(cast(Resources, None), "global", nullcontext, Loop(io_uring=request.param))
     yield made
     for peer in made.loop.peers():
         made.loop.drop(peer)
@@ -74,14 +77,15 @@ def test_everybody_gets_a_board_once(hub: Hub, watchers: list[Watcher]) -> None:
 def test_a_newer_board_goes_to_those_who_follow_at_once_and_to_the_others_next(
     hub: Hub, watchers: list[Watcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offer = Member.offer
+    broadcast = Loop.broadcast
 
-    def offer_and_change(member: Member, frame: bytes) -> Any:
-        offer(member, frame)
-        if member is watchers[1].member:
+    def broadcast_and_change(loop: Loop, frame: bytes, peers: Sequence[Peer]) -> None:
+        broadcast(loop, frame, peers)
+        if watchers[1].member in peers:
             hub.board_changed(board(8))
 
-    monkeypatch.setattr(Member, "offer", offer_and_change)
+    monkeypatch.setattr("web.sockets.hub.CHUNK", 2)
+    monkeypatch.setattr(Loop, "broadcast", broadcast_and_change)
     hub.board_changed(board(7))
     hub._send_newest()
     assert [watcher.versions() for watcher in watchers] == [[7], [7], [8]]
@@ -97,3 +101,24 @@ def test_who_left_or_waits_for_the_first_board_gets_none(hub: Hub, watchers: lis
     assert [watcher.versions() for watcher in watchers] == [[], [], [7]]
     watchers[1].member.begin(5, b"")
     assert watchers[1].versions() == [7], "what is newer than the first board follows it at once"
+
+
+def test_one_that_is_gone_or_takes_no_more_disturbs_nobody(hub: Hub, watchers: list[Watcher]) -> None:
+    deaf, gone, good = watchers
+    while not deaf.member.stuck:
+        deaf.member.offer(b"\x82\x7e\xff\xff" + bytes(65_535))
+    gone.close()
+    for version in (7, 8):
+        hub.board_changed(board(version))
+        hub._send_newest()
+    assert good.versions() == [7, 8]
+    assert (deaf.member.version, gone.member.closing) == (0, True)
+
+
+def test_a_ring_that_fails_is_given_up_and_everybody_gets_the_board_once(hub: Hub, watchers: list[Watcher]) -> None:
+    if hub.loop._ring:
+        os.close(hub.loop._ring._number)
+    hub.board_changed(board(7))
+    hub._send_newest()
+    assert hub.loop._ring is None or not hub.loop._ring.works
+    assert [watcher.versions() for watcher in watchers] == [[7], [7], [7]]

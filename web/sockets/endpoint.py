@@ -25,6 +25,7 @@ from services.resources import Resources
 from web.auth import bearer
 from web.context import resources
 from web.sockets.hub import Hub
+from web.sockets.loop import Loop
 from web.sockets.member import Member
 from web.tokens import read_access_token
 
@@ -53,7 +54,7 @@ class NoReader:
 def register_sockets(app: Flask, own: Resources) -> None:
     """Open the door on an app."""
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": NoReader}
-    app.extensions[HUB] = Hub(own, BOARD, app.app_context)
+    app.extensions[HUB] = Hub(own, BOARD, app.app_context, Loop(io_uring=own.settings.io_uring))
     app.before_request(_check_handshake)
     app.register_error_handler(ConnectionError, _gone)
     sock.init_app(app)

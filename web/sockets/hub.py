@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +28,9 @@ from web.sockets.channel import Channel
 from web.sockets.loop import Loop
 from web.sockets.member import ANYBODY, NOTHING_YET, Member
 from web.sockets.messages import event_frame
-from web.sockets.pace import in_turns
+from web.sockets.pace import in_chunks, in_turns
 from web.sockets.places import Places
+from web.sockets.ring import CHUNK
 from web.tokens import read_access_token
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,11 @@ class Board:
 class Hub:
     """All members of this process that watch one board."""
 
-    def __init__(self, resources: Resources, board: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(
+        self, resources: Resources, board: str, context: Callable[[], AbstractContextManager[Any]], loop: Loop
+    ) -> None:
         """Nothing is connected before the first socket, hence after gunicorn's fork. `context` is the application's."""
-        self.loop = Loop()
+        self.loop = loop
         self.board: Board | None = None
         self.closing = False
         self._resources = resources
@@ -201,13 +204,18 @@ class Hub:
         self._board_wanted.wait()
         self._board_wanted.clear()
         count = 0
-        for member in in_turns(list(self._room)):
-            board = self.board
-            if board and member.version < board.version and not member.stuck:
-                member.version = board.version
-                member.offer(board.update)
-                count += 1
+        for members in in_chunks(list(self._room), CHUNK):
+            if self.board:
+                count += self._offer(self.board, members)
         FRAMES.inc(count)
+
+    def _offer(self, board: Board, members: Sequence[Member]) -> int:
+        """Send a board to those who can take it and have not seen it. To how many."""
+        due = [member for member in members if member.version < board.version and not member.stuck]
+        for member in due:
+            member.version = board.version
+        self.loop.broadcast(board.update, due)
+        return len(due)
 
     def _answer_one(self) -> None:
         """One turn: who the next token belongs to."""

@@ -20,9 +20,15 @@ PAUSE = 0.0001
 
 def in_turns(items: Sequence[T]) -> Iterator[T]:
     """Each item in turn. In between, others of the process run as soon as something waits for them to read it."""
+    for chunk in in_chunks(items, CHUNK):
+        yield from chunk
+
+
+def in_chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The same, some items at a time."""
     waiting = _watch()
-    for turn, start in enumerate(range(0, len(items), CHUNK), start=1):
-        yield from items[start : start + CHUNK]
+    for turn, start in enumerate(range(0, len(items), size), start=1):
+        yield items[start : start + size]
         if turn % LONGEST == 0 or waiting():
             gevent.sleep(PAUSE)
 

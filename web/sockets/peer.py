@@ -6,6 +6,7 @@ the kernel does not take is kept, and then at most one frame is in flight. See A
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -136,20 +137,24 @@ class Peer:
         self.loop.unstick(self)
         self._finish()
 
+    def took(self, frame: bytes | memoryview, sent: int) -> bool:
+        """Note how much of a frame the kernel took, or its error as -errno. Whether it took all."""
+        if sent == len(frame):
+            return True
+        if sent < 0 and sent != -errno.EAGAIN:
+            self.loop.drop(self)
+            return False
+        self._rest = memoryview(frame)[max(sent, 0) :]
+        self.loop.stick(self, progress=sent > 0)
+        return False
+
     def _write(self, frame: bytes | memoryview) -> bool:
         """Whether the kernel took all of it."""
         try:
             sent = self.sock.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.loop.drop(self)
-            return False
-        if sent == len(frame):
-            return True
-        self._rest = memoryview(frame)[sent:]
-        self.loop.stick(self, progress=sent > 0)
-        return False
+        except OSError as error:
+            sent = -(error.errno or errno.EIO)
+        return self.took(frame, sent)
 
     def _finish(self) -> None:
         """After the close frame: our half is over, theirs goes on until they have read it."""

@@ -1,0 +1,138 @@
+"""One frame to many sockets in one system call: a ring of io_uring, asked through libc.
+
+A broadcast is the same send(2) ten thousand times over, and only the descriptor differs. Here the requests lie in
+memory that the kernel shares and are filled once for a frame; then a chunk of sockets needs its descriptors written
+into them, and one system call. Nothing runs in the background: the kernel has done each send before it returns, and
+none of them waits. So no descriptor can be closed, or become another's, while a send to it is under way. See ADR 11.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import mmap
+import os
+import socket
+import struct
+from array import array
+from collections.abc import Sequence
+from contextlib import suppress
+
+log = logging.getLogger(__name__)
+
+CHUNK = 128
+"""Sends of one call, a power of two: one or two milliseconds."""
+_SETUP, _ENTER = 425, 426  # The numbers of the system calls, on every architecture.
+_REQUESTS_AT = 0x1000_0000
+_SUBMIT_ALL = 1 << 7
+"""A request that fails does not keep back those after it."""
+_SEND = 26
+_NOBODY = -1
+_PARAMETERS = struct.Struct("7I12x" + "7I12x" + "7I12x")
+"""Sizes and flags; where things are in the queue of requests; and in that of results."""
+_REQUEST = struct.Struct("BxxxiQQIIQ24x")
+"""Operation, descriptor, offset, address, length, flags of send, and a number that comes back with the result."""
+_RESULT_WORDS = 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def open_ring() -> Ring | None:
+    """A ring that has sent something, or None where the kernel has none for us: containers often forbid it."""
+    try:
+        ring = Ring()
+        here, there = socket.socketpair()
+        with here, there:
+            if ring.send(b"?", [here.fileno()]) == [1]:
+                return ring
+        ring.close()
+    except OSError as error:
+        log.info("no io_uring here, so frames are sent one by one: %s", error)
+    return None
+
+
+class Ring:
+    """Room for CHUNK requests, which are always handed over all together."""
+
+    def __init__(self) -> None:
+        """Raises OSError where the kernel has no io_uring, or does not let us."""
+        parameters = ctypes.create_string_buffer(_PARAMETERS.size)
+        _PARAMETERS.pack_into(parameters, 0, 0, 0, _SUBMIT_ALL, *[0] * 18)
+        self._number = _call(_SETUP, CHUNK, parameters)
+        self.works = True
+        """Until it is closed, or the kernel did not take all that it was given."""
+        self._frame = b""
+        self._handed_over = 0
+        self._map(*_PARAMETERS.unpack(parameters.raw))
+
+    def close(self) -> None:
+        """Give it back, for good."""
+        number, self._number, self.works = self._number, -1, False
+        with suppress(OSError):
+            os.close(number)
+
+    def send(self, frame: bytes, descriptors: Sequence[int]) -> list[int]:
+        """Send a frame to at most CHUNK sockets. For each, how much of it was taken, or what was wrong as -errno.
+
+        Answers are fewer than sockets if the ring works no more. To those without an answer nothing was sent.
+        """
+        if frame is not self._frame:
+            self._load(frame)
+        self._descriptors[:] = array("i", [*descriptors, *[_NOBODY] * (CHUNK - len(descriptors))])
+        return self._results(self._hand_over())[: len(descriptors)]
+
+    def _map(self, *parameters: int) -> None:
+        room, results = parameters[7 + 6] + 4 * CHUNK, parameters[14 + 5] + 4 * _RESULT_WORDS * 2 * CHUNK
+        self._queues = memoryview(mmap.mmap(self._number, max(room, results))).cast("I")
+        self._requests = mmap.mmap(self._number, _REQUEST.size * CHUNK, offset=_REQUESTS_AT)
+        self._tail = parameters[7 + 1] // 4
+        self._results_head, self._results_tail = parameters[14] // 4, parameters[14 + 1] // 4
+        order = parameters[7 + 6] // 4
+        self._queues[order : order + CHUNK] = array("I", range(CHUNK))
+        first = parameters[14 + 5] // 4
+        self._answers = self._queues[first : first + _RESULT_WORDS * 2 * CHUNK]
+        self._descriptors = memoryview(self._requests).cast("i")[1 :: _REQUEST.size // 4]
+
+    def _load(self, frame: bytes) -> None:
+        """Let all requests send this frame, which is kept for as long as they do."""
+        self._frame = frame
+        address = ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p).value or 0
+        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        for number in range(CHUNK):
+            where = number * _REQUEST.size
+            _REQUEST.pack_into(self._requests, where, _SEND, _NOBODY, 0, address, len(frame), flags, number)
+
+    def _hand_over(self) -> int:
+        """Give the requests to the kernel, which does them. How many it took."""
+        self._handed_over += CHUNK
+        self._queues[self._tail] = self._handed_over & 0xFFFF_FFFF
+        try:
+            taken = _call(_ENTER, self._number, CHUNK, 0, 0, 0, 0)
+        except OSError as error:
+            log.warning("io_uring failed: %s", error)
+            taken = 0
+        if taken < CHUNK:
+            self.close()
+        return taken
+
+    def _results(self, taken: int) -> list[int]:
+        """What became of the requests that were taken. Their results lie in one half of the queue or in the other."""
+        results = [-errno.EIO] * taken
+        start = (self._handed_over - CHUNK) % (2 * CHUNK) * _RESULT_WORDS
+        done = (self._queues[self._results_tail] - self._queues[self._results_head]) & 0xFFFF_FFFF
+        answers = self._answers[start : start + done * _RESULT_WORDS]
+        for number, result in zip(answers[::_RESULT_WORDS], answers[2::_RESULT_WORDS].tolist(), strict=True):
+            results[number] = result - (1 << 32) if result >> 31 else result
+        self._queues[self._results_head] = self._queues[self._results_tail]
+        return results
+
+
+def _call(*arguments: int | ctypes.Array[ctypes.c_char]) -> int:
+    """A system call. Raises OSError."""
+    asked = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result = int(_libc.syscall(*asked))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
