@@ -13,13 +13,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cli.embedded.identity import Identity
+from cli.guarded import Guard
 from cli.lifetime import adopt_orphans, die_with_parent
 from cli.output import Output
 
@@ -44,6 +44,10 @@ class Part:
     restart: bool = True
     input: bytes = b""
     """What the process reads; at most what a pipe holds."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it gets besides the supervisor's environment."""
+    pid_file: Path | None = None
+    """Where a server that the process starts, and that leaves its group, keeps its process id."""
 
     def filled(self, values: Mapping[str, object]) -> Part:
         """The same part with `{name}` in its command replaced by values."""
@@ -74,11 +78,10 @@ class Supervisor:
         """`held_files` stay open in the guard until the last group has ended: a lock, for example."""
         self._output = output
         self._environment = dict(environment)
-        self._held_files = held_files
         self._parts: dict[str, Running] = {}
         self._stopping = False
         self._hurried = asyncio.Event()
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._guard = Guard(held_files)
 
     def open(self) -> None:
         """Begin to watch child processes."""
@@ -133,7 +136,7 @@ class Supervisor:
                 stdin=subprocess.PIPE if part.input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env={**self._environment, **part.environment},
                 start_new_session=True,
                 preexec_fn=die_with_parent(part.death_signal),  # noqa: PLW1509 -- two system calls, and no threads
                 **(part.identity.popen_arguments() if part.identity else {}),
@@ -142,7 +145,9 @@ class Supervisor:
             self._output.say(f"{part.name} cannot be started: {error}")
             self._after_death(running, "did not start")
             return
-        self._tell_guard(f"+{running.process.pid} {int(part.death_signal)}")
+        self._guard.watch(running.process.pid, part.death_signal)
+        if part.pid_file:
+            self._guard.watch_file(part.pid_file, signal.SIGQUIT)
         self._connect(running, running.process)
 
     def _connect(self, running: Running, process: subprocess.Popen[bytes]) -> None:
@@ -182,10 +187,10 @@ class Supervisor:
             _, status = os.waitpid(pid, 0)
             if running is not None and running.process is not None:
                 running.process.returncode = os.waitstatus_to_exitcode(status)
-                self._tell_guard(f"-{pid}")
+                self._guard.forget(pid)
                 self._after_death(running, _manner(running.process.returncode))
-            elif self._guard is not None and self._guard.pid == pid and not self._stopping:
-                self._guard.returncode = os.waitstatus_to_exitcode(status)
+            elif (guard := self._guard.process) is not None and guard.pid == pid and not self._stopping:
+                guard.returncode = os.waitstatus_to_exitcode(status)
                 asyncio.get_running_loop().call_later(FIRST_DELAY, self._start_guard)
 
     def _after_death(self, running: Running, manner: str) -> None:
@@ -233,31 +238,12 @@ class Supervisor:
             process.stdout.close()
 
     def _start_guard(self) -> None:
-        if self._stopping:
-            return
-        script = Path(__file__).with_name("guard.py")
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script)],
-            stdin=subprocess.PIPE,
-            bufsize=0,
-            pass_fds=self._held_files,
-            start_new_session=True,
-        )
-        for running in self._parts.values():
-            if running.process and not running.ended.is_set():
-                self._tell_guard(f"+{running.process.pid} {int(running.part.death_signal)}")
-
-    def _tell_guard(self, line: str) -> None:
-        # If it was killed, `_reap` starts another, which is told everything.
-        if self._guard and self._guard.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                self._guard.stdin.write(f"{line}\n".encode())
+        if not self._stopping:
+            self._guard.start()
 
     def _stop_guard(self) -> None:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
-        if self._guard is not None and self._guard.stdin:
-            self._guard.stdin.close()
-            self._guard.wait()
+        self._guard.stop()
 
 
 def _ended_child() -> int | None:

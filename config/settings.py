@@ -33,12 +33,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     database_url: str = Field(
-        repr=False, description="PostgreSQL for the application; its role only needs `fairboard_app`."
+        repr=False,
+        description="PostgreSQL for the application; its role only needs `fairboard_app`. May name several nodes.",
     )
     migration_database_url: str = Field(
         "", repr=False, description="PostgreSQL as the owner of the schema, for `fairboard migrate`."
     )
-    redis_url: str = Field(repr=False, description="Redis of the board, the limits, the sessions and the channel.")
+    redis_url: str = Field(
+        repr=False,
+        description="Redis of the board, the limits, the sessions and the channel, or Sentinels that know it.",
+    )
     broker_url: str = Field("", repr=False, description="Redis of the Celery queues; the board's Redis where not set.")
     jwt_secret: CommaSeparated = Field(
         repr=False, description="Keys of access and refresh tokens, comma-separated: the first signs, all are accepted."
@@ -55,6 +59,12 @@ class Settings(BaseSettings):
         "", repr=False, description="`user:password` that Flower asks for; nothing asks where empty."
     )
     web_workers: int = Field(2, ge=1, le=64, description="Gunicorn worker processes.")
+    serves: Literal["all", "http", "sockets"] = Field(
+        "all", description="What this web server is for, where a balancer keeps sockets apart."
+    )
+    drain_seconds: float = Field(
+        0.0, ge=0, le=60, description="How long a web server that is to end goes on, saying so at `/healthz`."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line to log.")
 
     access_token_seconds: int = Field(900, ge=5, le=86_400, description="Life of an access token.")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and installs a locked set of requirements into it:  sh deploy/setup.sh runtime|dev
+# Makes .venv and installs a locked set of requirements into it:  sh deploy/setup.sh runtime|cluster|dev
 # Needs Python 3.11 or later and nothing else: no pip, no ensurepip, no root.
 set -eu
 cd "$(dirname "$0")/.."
@@ -98,7 +98,7 @@ uv_install --no-deps --no-build-isolation --editable .
 
 touch ".venv/.installed-$set_name"
 if [ "$set_name" = dev ]; then
-    touch .venv/.installed-runtime # dev.txt contains runtime.txt.
+    touch .venv/.installed-runtime .venv/.installed-cluster # dev.txt contains both.
     find_browser || install_browser || say "setup: no Chromium was found or could be installed; the tests of the page" \
         "will fail. Install one, or name it: FAIRBOARD_TEST_BROWSER=/path/to/chrome make test"
 fi

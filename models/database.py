@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import select
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +13,13 @@ from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
+from models.nodes import Nodes, poll, split_hosts, wait_callback
+
 APPLICATION_ROLE = "fairboard_app"
 POOL_SECONDS = 0.4
 """Longest wait for a free connection: it comes before the wait for an answer, and both must fit into a request."""
-
+UNCONFIRMED = "synchronous replication"
+"""In the warning that comes with a commit which no second node has confirmed, and which looks like a success."""
 
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 """Of a PostgreSQL that does not answer, or that is a standby and takes no writes."""
@@ -25,6 +29,10 @@ class DatabaseUnavailableError(Exception):
     """PostgreSQL did not answer, or not in time. What was asked may or may not have been done."""
 
 
+class UnconfirmedError(DatabaseUnavailableError):
+    """It is committed on the primary alone, and lost if that is lost now. Asking again tells what became of it."""
+
+
 def make_engine(
     url: str,
     *,
@@ -32,18 +40,22 @@ def make_engine(
     deadline: float = 30.0,
     role: str | None = APPLICATION_ROLE,
     ping: bool = False,
+    standby: bool = False,
 ) -> Engine:
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
     The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
     `deadline` is in seconds and bounds one statement. `ping` asks a connection whether it lives before each use: a
     round trip that requests do without, and that spares background work a failure after a restart of PostgreSQL.
+    A URL may name several nodes, `one:5432,two:5432`, among which the primary is looked for, or a standby (`standby`).
     """
     options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
     if role:
         options += f" -c role={role}"
+    arguments = {"options": options, "connect_timeout": 2, "application_name": "fairboard"}
     engine = create_engine(
-        url,
+        split_hosts(url)[0],
+        creator=Nodes(url, arguments, standby=standby).connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=min(deadline, POOL_SECONDS),
@@ -52,7 +64,6 @@ def make_engine(
         # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
         pool_reset_on_return=None,
         pool_pre_ping=ping,
-        connect_args={"options": options, "connect_timeout": 2, "application_name": "fairboard"},
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
     event.listen(engine, "checkout", _set_autocommit)
@@ -69,8 +80,9 @@ def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> t
         try:
             cursor = connection.cursor()
             cursor.execute(statement, parameters)
+            _confirm(connection.dbapi_connection)
             return tuple(cursor.fetchone() or ())
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        except AWAY as error:
             connection.invalidate(error)
             engine.dispose()  # The others were opened to the same server; each would cost one more failure.
             raise
@@ -83,17 +95,16 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement commits at once. Raises DatabaseUnavailableError."""
     with translate_outage(), engine.connect() as connection:
         yield connection
+        _confirm(connection.connection.dbapi_connection)
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """A connection in one transaction that commits at the end of the block. Raises DatabaseUnavailableError."""
-    with (
-        translate_outage(),
-        engine.connect().execution_options(isolation_level="READ COMMITTED") as connection,
-        connection.begin(),
-    ):
-        yield connection
+    with translate_outage(), engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        with connection.begin():
+            yield connection
+        _confirm(connection.connection.dbapi_connection)
 
 
 @contextmanager
@@ -130,21 +141,33 @@ def use_gevent(deadline: float) -> None:
     """
     from gevent.socket import wait_read, wait_write  # noqa: PLC0415 -- only web processes have an event loop
 
-    extensions.set_wait_callback(_wait_callback(wait_read, wait_write, deadline))
+    def wait(descriptor: int, event: int, seconds: float) -> bool:
+        try:
+            (wait_read if event == select.POLLIN else wait_write)(descriptor, timeout=seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    extensions.set_wait_callback(wait_callback(wait, deadline))
 
 
-def _wait_callback(
-    wait_read: Callable[..., None], wait_write: Callable[..., None], deadline: float
-) -> Callable[[Any], None]:
-    def wait(connection: Any) -> None:
-        while (state := connection.poll()) != extensions.POLL_OK:
-            ready = wait_read if state == extensions.POLL_READ else wait_write
-            ready(connection.fileno(), timeout=deadline, timeout_exc=psycopg2.OperationalError("no answer in time"))
+def use_deadline(deadline: float) -> None:
+    """The same in a process without an event loop: psycopg2 waits for at most `deadline` seconds each time."""
+    extensions.set_wait_callback(wait_callback(poll, deadline))
 
-    return wait
+
+def _confirm(connection: Any) -> None:
+    """Raise UnconfirmedError if the last commit was not confirmed by a second node. No round trip."""
+    if not connection.notices:
+        return
+    notices = connection.notices[:]
+    connection.notices.clear()
+    if any(UNCONFIRMED in notice for notice in notices):
+        raise UnconfirmedError("committed on the primary alone: no standby confirmed it")
 
 
 def _set_autocommit(connection: Any, *_: object) -> None:
     if connection.closed:
         raise DisconnectionError  # The pool then opens another one, and nobody notices.
     connection.autocommit = True
+    connection.notices.clear()  # What the one before was told does not concern the next.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from hiredis import pack_command
 from redis import Redis
@@ -24,11 +25,15 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
 SILENCE_SECONDS = 0.5
 """After an answer that did not come in time, nobody else waits for one this long: a frozen Redis costs one deadline."""
+SENTINEL_SCHEME = "redis+sentinel://"
+SENTINEL_SECONDS = 0.3
+"""Longest wait for one Sentinel, of which there are others."""
 AWAY = (
     RedisConnectionError,
     RedisTimeoutError,
@@ -50,15 +55,36 @@ def make_redis(url: str, *, deadline: float = 5.0) -> Redis:
     """A client that gives up after `deadline` seconds.
 
     One retry, on a lost connection only, because after a restart of Redis each pooled connection fails once.
+    `redis+sentinel://:password@one:26379,two:26379/0?master=board` names Sentinels, which are asked for the master
+    whenever a connection is opened.
     """
-    return Redis.from_url(
-        url,
-        socket_timeout=deadline,
-        socket_connect_timeout=min(deadline, 1.0),
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        health_check_interval=0,
-        protocol=2,
+    options = {
+        "socket_timeout": deadline,
+        "socket_connect_timeout": min(deadline, 1.0),
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        "health_check_interval": 0,
+        "protocol": 2,
+    }
+    if url.startswith(SENTINEL_SCHEME):
+        return _master(url, options)
+    return Redis.from_url(url, **options)
+
+
+def _master(url: str, options: dict[str, Any]) -> Redis:
+    parts = urlsplit(url)
+    addresses = [address.rpartition(":") for address in parts.netloc.rpartition("@")[2].split(",")]
+    password = unquote(parts.password) if parts.password else None
+    short = {"socket_timeout": SENTINEL_SECONDS, "socket_connect_timeout": SENTINEL_SECONDS}
+    sentinel = Sentinel(
+        [(host, int(port)) for host, _, port in addresses],
+        sentinel_kwargs=options | short | {"password": password},
+        **options,
+        password=password,
+        username=unquote(parts.username) if parts.username else None,
+        db=int(parts.path.strip("/") or 0),
     )
+    master: Redis = sentinel.master_for(parse_qs(parts.query)["master"][0])
+    return master
 
 
 @contextmanager
@@ -100,7 +126,9 @@ class QuickConnection:
 
     def _connect(self) -> Any:
         """A connection of our own: the pool counts those it makes, failed ones too, and refuses after a while."""
-        return self._pool.connection_class(**self._pool.connection_kwargs)
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection.connect()  # Sending would connect too, but without asking Sentinel where to.
+        return connection
 
     def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
@@ -109,6 +137,7 @@ class QuickConnection:
         except BaseException as error:
             if isinstance(error, RedisTimeoutError):
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
+                self._forget_idle()  # Another server may be the master by now.
             connection.disconnect()  # What is left of a reply must not answer the next command.
             raise
         if len(self._idle) < MAX_IDLE:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
 from services.resources import for_requests
 from web import metrics, openapi
-from web.context import DOORBELL, RESOURCES
+from web.context import DOORBELL, DRAINING, RESOURCES
 from web.doorbell import Doorbell
 from web.envelope import Envelope
 from web.parsing import MAX_BODY
@@ -26,13 +28,16 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # It redirects to an address made from the Host header, which is the client's.
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's own default provider
     own = for_requests(settings)
-    app.extensions[RESOURCES], app.extensions[DOORBELL] = own, Doorbell()
+    app.extensions |= {RESOURCES: own, DOORBELL: Doorbell(), DRAINING: Event()}
     register_jwt(app, settings)
     register_error_handlers(app)
-    for module in (accounts, actions, board, review, health, metrics, openapi):
-        app.register_blueprint(module.blueprint)
-    app.register_blueprint(pages)
-    register_sockets(app, own)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
+    if settings.serves != "sockets":
+        for module in (accounts, actions, board, review, openapi):
+            app.register_blueprint(module.blueprint)
+        app.register_blueprint(pages)
+    register_sockets(app, own, open_door=settings.serves != "http")
     app.wsgi_app = Envelope(app.wsgi_app, settings.allowed_origins, settings.hsts)  # type: ignore[method-assign]  # Flask's documented way
     if settings.trusted_proxies:
         hops = settings.trusted_proxies

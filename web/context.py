@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from threading import Event
 from typing import cast
 
 from flask import Response, current_app, request
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from services.resources import Resources
 from web.doorbell import Doorbell
 
-RESOURCES, DOORBELL = "fairboard-resources", "fairboard-doorbell"
+RESOURCES, DOORBELL, DRAINING = "fairboard-resources", "fairboard-doorbell", "fairboard-draining"
 
 
 def resources() -> Resources:
@@ -23,6 +24,11 @@ def resources() -> Resources:
 def doorbell() -> Doorbell:
     """The bell that wakes workers."""
     return cast(Doorbell, current_app.extensions[DOORBELL])
+
+
+def draining() -> bool:
+    """Whether this process is about to end and wants no new clients."""
+    return cast(Event, current_app.extensions[DRAINING]).is_set()
 
 
 def client_address() -> str:

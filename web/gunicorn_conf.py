@@ -26,7 +26,8 @@ worker_class = "gevent"
 worker_connections = 12_000  # Of HTTP, idle ones included. WebSockets leave gunicorn (FAIRBOARD_SOCKETS_PER_PROCESS).
 backlog = 2048
 timeout = 30
-graceful_timeout = 6  # Ten thousand sockets are told to come back in two seconds, and requests end within two.
+# Ten thousand sockets are told to come back in two seconds, and requests end within two.
+graceful_timeout = 6 + int(_settings.drain_seconds)
 keepalive = 75
 max_requests = 0  # A worker that recycles itself would cut its sockets.
 limit_request_line = 4094
@@ -73,9 +74,13 @@ def _collect_rarely() -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Spare the garbage collector what stays; on SIGTERM, which a reload sends too, tell every socket of a restart."""
+    """Spare the garbage collector what stays; on SIGTERM, which a reload sends too, tell every socket of a restart.
+
+    Before that, go on for a while and say so at /healthz, so that a balancer sends what is new elsewhere.
+    """
     _collect_rarely()
-    from web.sockets.endpoint import HUB  # noqa: PLC0415 -- needs the loaded application
+    from web.context import DRAINING  # noqa: PLC0415 -- needs the loaded application
+    from web.sockets.endpoint import HUB  # noqa: PLC0415
     from web.sockets.frames import RESTART  # noqa: PLC0415
     from wsgi import app  # noqa: PLC0415
 
@@ -83,7 +88,11 @@ def post_worker_init(worker: Worker) -> None:
         _goodbyes.append(gevent.spawn(app.extensions[HUB].close_all, RESTART))
         worker.handle_exit(number, stack)
 
-    signal.signal(signal.SIGTERM, leave)
+    def drain(number: int, stack: FrameType | None) -> None:
+        app.extensions[DRAINING].set()
+        gevent.spawn_later(_settings.drain_seconds, leave, number, stack)
+
+    signal.signal(signal.SIGTERM, drain if _settings.drain_seconds else leave)
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:

@@ -231,7 +231,7 @@ class DecisionAnswer(Answer):
 class HealthAnswer(Answer):
     """Whether the process is alive."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "leaving"]
 
 
 class ReadyAnswer(Answer):

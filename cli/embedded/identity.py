@@ -66,7 +66,7 @@ def _make_home(link: Path) -> None:
     if nobody.can_read(link.parent.resolve()):
         link.mkdir(mode=0o700)
         return
-    home = _open_folder(ELSEWHERE) / f"{link.name}-{secrets.token_hex(4)}"
+    home = open_elsewhere() / f"{link.name}-{secrets.token_hex(4)}"
     home.mkdir(mode=0o700)
     link.symlink_to(home)
 
@@ -80,12 +80,12 @@ def reachable_program(program: Path, needs: Sequence[Path], identity: Identity |
         return program
     root = Path(os.path.commonpath(needs)) if len(needs) > 1 else needs[0].parent
     status = program.stat()
-    copy = _open_folder(ELSEWHERE) / f"programs-{program.name}-{status.st_size}-{status.st_mtime_ns}"
+    copy = open_elsewhere() / f"programs-{program.name}-{status.st_size}-{status.st_mtime_ns}"
     if not copy.exists():
         unfinished = copy.with_name(f".{copy.name}-{secrets.token_hex(4)}")
         for folder in needs:
             shutil.copytree(folder, unfinished / folder.relative_to(root), symlinks=True)
-        _let_all_read(unfinished)
+        let_all_read(unfinished)
         unfinished.rename(copy)
     return copy / program.relative_to(root)
 
@@ -99,13 +99,15 @@ def write_private(path: Path, text: str, identity: Identity | None) -> None:
             os.fchown(file.fileno(), identity.user, identity.group)
 
 
-def _open_folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o755)
-    return path
+def open_elsewhere() -> Path:
+    """The folder for what the users of servers cannot reach where it is. Everybody can look into it."""
+    ELSEWHERE.mkdir(parents=True, exist_ok=True)
+    ELSEWHERE.chmod(0o755)
+    return ELSEWHERE
 
 
-def _let_all_read(top: Path) -> None:
+def let_all_read(top: Path) -> None:
+    """Open a folder with all that is in it to everybody's eyes."""
     for folder, _, files in os.walk(top):
         Path(folder).chmod(0o755)
         for path in (Path(folder, name) for name in files):

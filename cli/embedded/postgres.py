@@ -13,17 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 -- a class with a lower-case name
+from sqlalchemy import make_url
 
-from cli.embedded.identity import reachable_program, write_private
+from cli.embedded.identity import Identity, reachable_program, write_private
 from cli.embedded.server import LOCALHOST, EmbeddedServer, EmbeddedServerError
 from cli.env_file import keep_secrets
 from cli.lifetime import die_with_parent
+from models.provision import make_database
 
 DATABASE = "fairboard"
 OWNER = "fairboard"
-APP_ROLE = "fairboard_app"
 APP_LOGIN = "fairboard_app_login"
 
 SETTINGS = {
@@ -93,22 +93,10 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _prepare(self) -> None:
         made_by = self._read("PG_VERSION")
-        self.bin, self.version = self._find_programs(made_by)
+        self.bin, self.version = find_programs(made_by, self.identity)
         if not made_by:
             self._initialise()
         self._forget_reused_pid()
-
-    def _find_programs(self, major: str) -> tuple[Path, str]:
-        """The newest PostgreSQL, or the one that made the data."""
-        for folder, needs in _installations():
-            version = _version(folder / "postgres")
-            if not major or version.split(".")[0] == major:
-                return reachable_program(folder / "postgres", needs, self.identity).parent, version
-        wanted = f"PostgreSQL {major}, which made {self.data}," if major else "PostgreSQL"
-        raise EmbeddedServerError(
-            f"{wanted} was found neither in a wheel for this platform nor in /usr/lib/postgresql. "
-            "Install it, or set FAIRBOARD_DATABASE_URL."
-        )
 
     def _initialise(self) -> None:
         """Run initdb beside the final place, so that one that was interrupted is not taken for a database."""
@@ -184,18 +172,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def after_start(self) -> None:
         """Create the database and the application's roles."""
-        with closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database")
-            if (DATABASE,) not in cursor.fetchall():
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-            cursor.execute("SELECT rolname FROM pg_roles")
-            roles = {name for (name,) in cursor.fetchall()}
-            if APP_ROLE not in roles:
-                cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(APP_ROLE)))
-            if APP_LOGIN not in roles:
-                command = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}")
-                password = sql.Literal(self.app_password)
-                cursor.execute(command.format(sql.Identifier(APP_LOGIN), password, sql.Identifier(APP_ROLE)))
+        with closing(self.connect("postgres")) as connection:
+            make_database(connection, DATABASE, make_url(self.app_url))
 
 
 @contextmanager
@@ -207,6 +185,19 @@ def embedded_postgres(directory: Path, port: int | None = None) -> Iterator[str]
         yield server.owner_url
     finally:
         server.stop()
+
+
+def find_programs(major: str, identity: Identity | None) -> tuple[Path, str]:
+    """The folder and the version of the newest PostgreSQL, or of the one that made some data, for `identity` to run."""
+    for folder, needs in _installations():
+        version = _version(folder / "postgres")
+        if not major or version.split(".")[0] == major:
+            return reachable_program(folder / "postgres", needs, identity).parent, version
+    wanted = f"PostgreSQL {major}, which made the data," if major else "PostgreSQL"
+    raise EmbeddedServerError(
+        f"{wanted} was found neither in a wheel for this platform nor in /usr/lib/postgresql. "
+        "Install it, or set FAIRBOARD_DATABASE_URL."
+    )
 
 
 def _kept_passwords(link: Path) -> tuple[str, str]:

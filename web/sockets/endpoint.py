@@ -51,10 +51,12 @@ class NoReader:
         """Nothing starts."""
 
 
-def register_sockets(app: Flask, own: Resources) -> None:
-    """Open the door on an app."""
-    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": NoReader}
+def register_sockets(app: Flask, own: Resources, *, open_door: bool = True) -> None:
+    """Give an app its hub, and open the door to it."""
     app.extensions[HUB] = Hub(own, BOARD, app.app_context, Loop(io_uring=own.settings.io_uring))
+    if not open_door:
+        return
+    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": NoReader}
     app.before_request(_check_handshake)
     app.register_error_handler(ConnectionError, _gone)
     sock.init_app(app)

@@ -1,0 +1,1 @@
+"""How Fairboard is brought to machines: configuration files, and the production topology without Docker (`local`)."""

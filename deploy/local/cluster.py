@@ -1,0 +1,188 @@
+"""A running cluster, part by part, for drills and tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cli import supervisor
+from cli.guarded import Guard
+from deploy.local import topology
+from deploy.local.places import BALANCER, LIVE, MASTER, POSTGRES, REDIS, SENTINELS, WEB, Places
+from deploy.local.process import ROOT, Part, found
+
+T = TypeVar("T")
+READY_SECONDS = 120.0
+
+
+class ClusterError(Exception):
+    """The cluster, or a part of it, is not as it should be in time."""
+
+
+class Cluster:
+    """All parts on free ports of this machine, in one folder. What is in the folder is kept and used again.
+
+    `settings` are given to every part besides the cluster's own: `{"FAIRBOARD_AUTH_ADDRESS_LIMIT": "0"}`.
+    Nothing is restarted unless it is started again; a Patroni restarts its own PostgreSQL.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.places = Places(folder)
+        self.environment = topology.environment(self.places, settings)
+        """Of a client process such as `fairboard verify`, and of every part."""
+        self._guard = Guard()
+        self._servers = self._parts(topology.server_parts(self.places))
+        self._own = self._parts(topology.own_parts(self.places))
+        self.parts: Mapping[str, Part] = MappingProxyType(self._servers | self._own)
+
+    def _parts(self, plans: Iterator[supervisor.Part]) -> dict[str, Part]:
+        logs = self.places.logs
+        return {plan.name: Part(plan, self.environment, logs / f"{plan.name}.log", self._guard) for plan in plans}
+
+    @property
+    def url(self) -> str:
+        """The balancer. Its certificate is signed by `authority`."""
+        return topology.site(self.places)
+
+    @property
+    def ws_url(self) -> str:
+        """The balancer for sockets."""
+        return f"wss://{self.places.address(BALANCER)}/ws"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that a client of the balancer trusts."""
+        return topology.authority(self.places)
+
+    @property
+    def web_urls(self) -> dict[str, str]:
+        """The HTTP servers behind the balancer, by name."""
+        return {name: f"http://{self.places.address(name)}" for name in WEB}
+
+    @property
+    def live_urls(self) -> dict[str, str]:
+        """The socket servers behind the balancer, by name."""
+        return {name: f"http://{self.places.address(name)}" for name in LIVE}
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The port of every listener by name; such as `postgres1-sql`, `postgres1-rest` and `etcd1-client`."""
+        return self.places.ports
+
+    def __enter__(self) -> Self:
+        self._guard.start()
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def start(self) -> None:
+        """Start all that does not run: servers, then migrations, then Fairboard."""
+        for part in self._servers.values():
+            part.start()
+        wait_for(self.primary, READY_SECONDS, "a primary")
+        self.command("migrate", "--create")
+        for part in self._own.values():
+            part.start()
+
+    def end(self) -> None:
+        """End everything at once; the folder stays."""
+        for part in reversed(list(self.parts.values())):
+            part.kill()
+        self._guard.stop()
+
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Return when every server of Fairboard is ready behind a balancer that answers. Raises ClusterError."""
+        urls = [*self.web_urls.values(), *self.live_urls.values()]
+        wait_for(lambda: all(status(f"{url}/readyz") == 200 for url in urls), seconds, "ready web servers")
+        wait_for(lambda: status(f"{self.url}/readyz", self.authority) == 200, seconds, "the balancer")
+
+    def primary(self) -> str | None:
+        """The name of the node that is PostgreSQL's primary now, as the nodes see themselves; None if there is none."""
+        found_names = [name for name in POSTGRES if self._role(name) == "primary"]
+        return found_names[0] if len(found_names) == 1 else None
+
+    def _role(self, name: str) -> str:
+        try:
+            connection = http.client.HTTPConnection(*_split(self.places.address(f"{name}-rest")), timeout=2)
+            connection.request("GET", "/patroni")
+            answer = json.loads(connection.getresponse().read())
+        except (OSError, ValueError, http.client.HTTPException):
+            return "away"
+        return str(answer["role"]) if answer.get("state") == "running" else str(answer.get("state"))
+
+    def redis_master(self) -> str | None:
+        """The name of the board's master as the Sentinels see it; None while they do not agree."""
+        password = self.places.secrets["REDIS_PASSWORD"]
+        seen = set()
+        for name in SENTINELS:
+            port = self.places.ports[name]
+            with Redis(port=port, password=password, socket_timeout=1, protocol=2) as sentinel, suppress(RedisError):
+                seen.add(int(sentinel.sentinel_get_master_addr_by_name(MASTER)[1]))
+        names = [name for name in REDIS if self.places.ports[name] in seen]
+        return names[0] if len(names) == 1 else None
+
+    def command(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a `fairboard` command to its end. Raises ClusterError if it fails."""
+        result = subprocess.run(
+            found("fairboard", *arguments),
+            cwd=ROOT,
+            env=self.environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if result.returncode:
+            raise ClusterError(f"fairboard {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
+        return result
+
+
+def wait_for(found_it: Callable[[], T], seconds: float, what: str) -> T:
+    """What a function gives as soon as that is true. Raises ClusterError when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not (result := found_it()):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{what} did not come about within {seconds:.0f} s")
+        time.sleep(0.1)
+    return result
+
+
+def status(url: str, trusted: Path | None = None) -> int:
+    """The status that a GET is answered with; 0 if it is not."""
+    scheme, _, rest = url.partition("://")
+    address, _, path = rest.partition("/")
+    try:
+        if scheme == "https":
+            context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                *_split(address), timeout=3, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(*_split(address), timeout=3)
+        connection.request("GET", f"/{path}")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -1,0 +1,96 @@
+"""Where a cluster's parts are: names, ports, folders and secrets. A port and a secret are chosen once and kept."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.embedded import free_port
+from cli.embedded.identity import Identity, home_for, write_private
+from cli.embedded.server import LOCALHOST
+from cli.env_file import keep_secrets
+from config.settings import PREFIX
+
+CONFIGURATION = Path(__file__).parents[1]
+"""deploy/, whose files docker-compose.yml mounts as well."""
+
+ETCD = ("etcd1", "etcd2", "etcd3")
+POSTGRES = ("postgres1", "postgres2", "postgres3")
+REDIS = ("redis1", "redis2", "redis3")
+SENTINELS = ("sentinel1", "sentinel2", "sentinel3")
+WEB = ("web1", "web2", "web3")
+LIVE = ("live1", "live2")
+BEATS = ("beat1", "beat2")
+BROKER, FLOWER, BALANCER, PROMETHEUS = "broker", "flower", "balancer", "prometheus"
+MASTER = "board"
+"""What Sentinel calls the board's Redis."""
+
+_LISTENERS = (
+    *(f"{name}-{kind}" for name in ETCD for kind in ("client", "peer")),
+    *(f"{name}-{kind}" for name in POSTGRES for kind in ("sql", "rest")),
+    *(*REDIS, *SENTINELS, BROKER, *WEB, *LIVE, FLOWER, BALANCER, PROMETHEUS),
+)
+
+
+class Places:
+    """One folder, in which every part has its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder, and chooses what was not chosen before."""
+        self.folder = folder.absolute()
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.logs = self.folder / "logs"
+        self.logs.mkdir(mode=0o700, exist_ok=True)
+        self.ports = self._kept_ports()
+        self.secrets = keep_secrets(self.folder / "secrets.env", _SECRETS)
+
+    def _kept_ports(self) -> dict[str, int]:
+        free = _different_ports()
+        makers = dict.fromkeys(_LISTENERS, lambda: str(next(free)))
+        return {name: int(port) for name, port in keep_secrets(self.folder / "ports.env", makers).items()}
+
+    def home(self, name: str) -> tuple[Path, Identity | None]:
+        """A server's folder, and who runs the server."""
+        return home_for(self.folder / name)
+
+    def address(self, listener: str) -> str:
+        """Host and port of a listener."""
+        return f"{LOCALHOST}:{self.ports[listener]}"
+
+    def addresses(self, listeners: tuple[str, ...]) -> str:
+        """Several of them, separated by commas."""
+        return ",".join(map(self.address, listeners))
+
+    def file(self, name: str, path: str, extra: str = "") -> Path:
+        """A server's own copy of a file of deploy/, with lines added."""
+        text = (CONFIGURATION / path).read_text() + extra
+        return self.write(name, Path(path).name, text)
+
+    def write(self, name: str, file: str, text: str) -> Path:
+        """A file in a server's folder that it alone can read."""
+        home, identity = self.home(name)
+        write_private(home / file, text, identity)
+        return home / file
+
+
+def _different_ports() -> Iterator[int]:
+    given: set[int] = set()
+    while True:
+        port = free_port()
+        if port not in given:
+            given.add(port)
+            yield port
+
+
+_SECRETS = {
+    f"{PREFIX}JWT_SECRET": lambda: secrets.token_urlsafe(48),
+    f"{PREFIX}TOKEN_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    f"{PREFIX}FLOWER_BASIC_AUTH": lambda: f"ops:{secrets.token_hex(12)}",
+    "POSTGRES_OWNER_PASSWORD": lambda: secrets.token_hex(24),
+    "POSTGRES_APP_PASSWORD": lambda: secrets.token_hex(24),
+    "REPLICATION_PASSWORD": lambda: secrets.token_hex(24),
+    "PATRONI_PASSWORD": lambda: secrets.token_hex(24),
+    "REDIS_PASSWORD": lambda: secrets.token_hex(24),
+}

@@ -1,0 +1,135 @@
+"""Several PostgreSQL nodes behind one URL: which of them is the primary, and how long anybody waits for one.
+
+libpq rolls over to the next host by itself, but with a wait callback (gevent) it neither does that nor minds
+`connect_timeout` (psycogreen#2, psycopg2#1253). So each node is tried on its own, under a deadline of ours.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy import make_url
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+
+CONNECT_SECONDS = 1.0
+"""Longest wait for one node to let a client in."""
+SILENCE_SECONDS = 2.0
+"""A node that did not answer in time is not asked again for this long, if there are others."""
+
+Wait = Callable[[int, int, float], bool]
+"""Waits for an event on a descriptor for some seconds at most; whether it came."""
+
+
+class Node(NamedTuple):
+    """The address of a PostgreSQL."""
+
+    host: str
+    port: int
+
+
+_silent: dict[Node, float] = {}
+"""Until when each node is left alone. All connections of a process learn from one that waited in vain."""
+
+
+def split_hosts(url: str) -> tuple[str, ...]:
+    """One URL for each host of `postgresql://user:password@one:5432,two:5432/name`."""
+    parts = urlsplit(url)
+    account, at, hosts = parts.netloc.rpartition("@")
+    return tuple(urlunsplit(parts._replace(netloc=f"{account}{at}{host}")) for host in hosts.split(","))
+
+
+class Nodes:
+    """Connects to the primary among some nodes, or to any standby that can be read (`standby`)."""
+
+    def __init__(self, url: str, arguments: dict[str, Any], *, standby: bool = False, database: str = "") -> None:
+        """`arguments` are those of `psycopg2.connect` besides the URL's own; `database` is another than the URL's."""
+        own = {**arguments, **({"dbname": database} if database else {})}
+        self._arguments = [_arguments_of(one) | own for one in split_hosts(url)]
+        self._wanted = ("standby", "any") if standby else ("read-write",)
+        self._last = 0
+
+    @property
+    def addresses(self) -> list[Node]:
+        """Every node."""
+        return [_node_of(arguments) for arguments in self._arguments]
+
+    def connect(self) -> Any:
+        """A connection to the node that was the right one last, else to the next that is. Raises OperationalError."""
+        if len(self._arguments) == 1:
+            return psycopg2.connect(**self._arguments[0])
+        refusals: list[str] = []
+        for wanted in self._wanted:
+            for number in self._order():
+                try:
+                    connection = self._try(number, wanted)
+                except psycopg2.OperationalError as error:
+                    refusals.append(str(error).strip())
+                    continue
+                self._last = number
+                return connection
+        raise psycopg2.OperationalError("no primary: " + ("; ".join(refusals) or "no node answered a moment ago"))
+
+    def _order(self) -> Sequence[int]:
+        now, count = time.monotonic(), len(self._arguments)
+        numbers = [(self._last + offset) % count for offset in range(count)]
+        return [number for number in numbers if _silent.get(_node_of(self._arguments[number]), 0.0) <= now]
+
+    def _try(self, number: int, wanted: str) -> Any:
+        arguments = self._arguments[number]
+        try:
+            return psycopg2.connect(**arguments, target_session_attrs=wanted)
+        except NoAnswerError:
+            fall_silent(_node_of(arguments))
+            raise
+
+
+class NoAnswerError(psycopg2.OperationalError):
+    """A deadline passed; what was asked may or may not have been done."""
+
+
+def fall_silent(node: Node) -> None:
+    """Leave a node alone for a moment, because it does not answer."""
+    _silent[node] = time.monotonic() + SILENCE_SECONDS
+
+
+def wait_callback(wait: Wait, deadline: float) -> Callable[[Any], None]:
+    """What psycopg2 calls to wait for an answer: for `deadline` seconds in all, less when it connects.
+
+    It never cancels what it waits for. A COMMIT that is cancelled while a standby is to confirm it counts as done on
+    the primary alone, and could be lost with it.
+    """
+
+    def wait_for_answer(connection: Any) -> None:
+        connecting = connection.status == extensions.STATUS_SETUP
+        end = time.monotonic() + (min(CONNECT_SECONDS, deadline) if connecting else deadline)
+        while (state := connection.poll()) != extensions.POLL_OK:
+            event = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
+            if not wait(connection.fileno(), event, max(0.0, end - time.monotonic())):
+                if not connecting:
+                    fall_silent(Node(connection.info.host, connection.info.port))
+                raise NoAnswerError("no answer in time")
+
+    return wait_for_answer
+
+
+def poll(descriptor: int, event: int, seconds: float) -> bool:
+    """Wait in a process without an event loop."""
+    poller = select.poll()
+    poller.register(descriptor, event)
+    return bool(poller.poll(seconds * 1000))
+
+
+def _arguments_of(url: str) -> dict[str, Any]:
+    dialect: Any = PGDialect_psycopg2  # SQLAlchemy gives it no types.
+    _, arguments = dialect().create_connect_args(make_url(url))
+    return dict(arguments)
+
+
+def _node_of(arguments: dict[str, Any]) -> Node:
+    return Node(str(arguments.get("host", "")), int(arguments.get("port", 5432)))
