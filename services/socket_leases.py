@@ -31,11 +31,12 @@ def key(user_id: int) -> str:
     return f"sockets:{{{user_id}}}"
 
 
-def hold(resources: Resources, lease: Lease, limit: int) -> bool:
-    """Whether the player may hold one more, which then is noted."""
+def hold(resources: Resources, lease: Lease, limit: int, ended: Iterable[Lease] = ()) -> bool:
+    """Whether the player may hold one more, which then is noted. Those of the same player that ended do not count."""
     now = int(time.time())
+    arguments: list[str | int] = [now, now + LEASE_SECONDS, lease.name, limit, *[each.name for each in ended]]
     try:
-        return bool(resources.hold_socket_script((key(lease.user_id),), (now, now + LEASE_SECONDS, lease.name, limit)))
+        return bool(resources.hold_socket_script((key(lease.user_id),), arguments))
     except RedisUnavailableError:
         return True
 

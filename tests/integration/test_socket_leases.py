@@ -38,6 +38,14 @@ def test_a_place_that_is_given_back_is_free(resources: Resources) -> None:
     assert names(resources) == ["b:1", "c:1"]
 
 
+def test_a_socket_that_is_known_to_have_ended_does_not_count(resources: Resources) -> None:
+    for name in ("a:1", "a:2"):
+        assert hold(resources, lease(name), 2)
+    assert not hold(resources, lease("a:3"), 2, ended=[lease("b:1")])
+    assert hold(resources, lease("a:3"), 2, ended=[lease("a:1"), lease("b:1")])
+    assert names(resources) == ["a:2", "a:3"]
+
+
 def test_the_places_of_a_process_that_died_run_out(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hold(resources, lease("dead:1"), 1)
     assert not hold(resources, lease("b:1"), 1)

@@ -40,6 +40,8 @@ ASKERS = 32
 GOODBYES, GOODBYE_PAUSE = 500, 0.1
 """So many clients are told of a restart at once, then there is a pause: they come back as they were sent away."""
 LAST_WORDS_SECONDS = 1.0
+NOTICE_SECONDS = 0.2
+"""How long it takes another process to notice that a socket has ended, and to say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,7 @@ class Hub:
 
     def enter(self, member: Member, user_id: int) -> bool:
         """Note whose socket this is; asks Redis, so it may wait. False if the player holds too many already."""
-        held = len(self._players.get(user_id, ()))
-        limit = self._resources.settings.sockets_per_player
-        if user_id != ANYBODY and (held >= limit or not self._places.hold(member, user_id)):
+        if user_id != ANYBODY and not self._may_hold(member, user_id):
             return False
         if member.closing:
             return False
@@ -128,6 +128,18 @@ class Hub:
             for peer in peers[start : start + GOODBYES]:
                 peer.close(code)
         self.loop.empty.wait(LAST_WORDS_SECONDS)
+
+    def _may_hold(self, member: Member, user_id: int) -> bool:
+        """Whether a player may hold this socket too. One that has just hung up does not count, here or elsewhere."""
+        if self._hold(member, user_id):
+            return True
+        self.loop.drop_gone(self._players.get(user_id, ()))
+        gevent.sleep(NOTICE_SECONDS)
+        return not member.closing and self._hold(member, user_id)
+
+    def _hold(self, member: Member, user_id: int) -> bool:
+        held = len(self._players.get(user_id, ()))
+        return held < self._resources.settings.sockets_per_player and self._places.hold(member, user_id)
 
     def _leave_player(self, member: Member) -> None:
         if member.user_id is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -90,6 +90,14 @@ class Loop:
         if not peer.closing:
             peer.closing = True
             peer.ended()
+
+    def drop_gone(self, peers: Iterable[Peer]) -> None:
+        """Drop those whose client has hung up, though their turn to be read has not come."""
+        poll = monkey.get_original("select", "poll")()
+        for peer in peers:
+            poll.register(peer.sock.fileno(), _EPOLLRDHUP)
+        for number, _ in poll.poll(0):
+            self.drop(self._peers[number])
 
     def broadcast(self, frame: bytes, peers: Sequence[Peer]) -> None:
         """Send a frame to at most CHUNK peers, none of them stuck, in one system call if the kernel allows it."""

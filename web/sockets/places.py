@@ -37,7 +37,8 @@ class Places:
         """Whether the player may hold this socket too. Asks Redis, so it may wait."""
         self._process = self._process or uuid.uuid4().hex  # Not before the fork.
         lease = Lease(user_id, f"{self._process}:{next(self._numbers)}")
-        if not socket_leases.hold(self._resources, lease, self._resources.settings.sockets_per_player):
+        ended = [each for each in self._freed if each.user_id == user_id]  # Of which Redis may not have heard yet.
+        if not socket_leases.hold(self._resources, lease, self._resources.settings.sockets_per_player, ended):
             return False
         self.free(member)
         self._held[id(member)] = lease
@@ -58,8 +59,9 @@ class Places:
         gevent.sleep(RELEASE_SECONDS)
         self._free_wanted.clear()
         while self._freed:
-            batch, self._freed = self._freed[:BATCH], self._freed[BATCH:]
+            batch = self._freed[:BATCH]
             socket_leases.release(self._resources, batch)
+            del self._freed[: len(batch)]
 
     def renew(self) -> None:
         """One turn: tell Redis of those that are held, a few at a time."""
