@@ -71,7 +71,12 @@ class Session(Base):
     """A login. Its access and refresh tokens name it, and are dead once it is revoked."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_user_id", "user_id"), Index("ix_sessions_expires_at", "expires_at"))
+    __table_args__ = (
+        Index("ix_sessions_user_id", "user_id"),
+        Index("ix_sessions_expires_at", "expires_at"),
+        Index("ix_sessions_address", "address", postgresql_using="hash"),
+        Index("ix_sessions_user_agent", "user_agent", postgresql_using="hash"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
@@ -252,9 +257,9 @@ class Decision(Base):
     note: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     scope: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    """Which entries were to be reversed."""
+    """What was to be reversed, as `{"reverse": ...}`; empty if nothing, or before there were scopes: the evidence."""
     entries: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
-    """Those that were."""
+    """The player's completions within that, reversed already or not."""
 
 
 class AnticheatState(Base):

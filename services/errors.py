@@ -149,6 +149,13 @@ class UsernameTaken(FairboardError):
     detail = "This username is taken; choose another."
 
 
+class CaseChanged(FairboardError):
+    """Somebody has decided the case since the analyst looked at it."""
+
+    status, code, title = 409, "CASE_CHANGED", "The case has changed"
+    detail = "Somebody has decided this case meanwhile; look at it again."
+
+
 class PayloadTooLarge(FairboardError):
     """A body larger than any request needs."""
 

@@ -34,9 +34,12 @@ from services.sessions import Player
 log = logging.getLogger(__name__)
 
 _COMPLETE_TIMED = (
-    "SELECT outcome, score, reached_at, version FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "SELECT outcome, score, reached_at, version, is_hidden(%s, %s) "
+    "FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
-_COMPLETE_ONCE = "SELECT outcome, score, reached_at, version FROM complete_once(%s, %s, %s, %s, %s, %s)"
+_COMPLETE_ONCE = (
+    "SELECT outcome, score, reached_at, version, is_hidden(%s, %s) FROM complete_once(%s, %s, %s, %s, %s, %s)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class _Outcome(NamedTuple):
     score: int
     reached_at: datetime
     version: int
+    hidden: bool
+    """Held: the points count, and the board does not show it."""
 
 
 class _Suspicion(NamedTuple):
@@ -79,6 +84,8 @@ def complete_timed(
         resources,
         _COMPLETE_TIMED,
         (
+            player.user_id,
+            action.board,
             opened.hash,
             player.user_id,
             str(player.session_id),
@@ -108,6 +115,8 @@ def complete_once(resources: Resources, player: Player, *, action_type: str, dat
     if wrong:
         raise ActionDataInvalid(errors={f"data.{field}": reason for field, reason in wrong.items()})
     parameters = (
+        player.user_id,
+        action.board,
         player.user_id,
         str(player.session_id),
         action.board,
@@ -140,7 +149,7 @@ def _execute(resources: Resources, statement: str, parameters: tuple[Any, ...]) 
 def _finish(resources: Resources, player: Player, board: str, points: int, outcome: _Outcome) -> Completion:
     if outcome.outcome != "OK":
         raise _error(outcome.outcome)
-    standing = Standing(player.user_id, player.username, outcome.score, outcome.reached_at, outcome.version)
+    standing = Standing(player.user_id, player.username, *outcome[1:])
     placement = _place(resources, board, standing)
     rank = placement.rank or _rank_in_postgresql(resources, board, standing)
     return Completion(outcome.score, points, rank, placement.ring)

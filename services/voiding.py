@@ -7,15 +7,14 @@ when it is started again, and one that was a mistake is undone by reversing its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import TextClause, text
 
 from models.database import DatabaseUnavailableError, autocommit, transaction
+from services import reversals
 from services.errors import InvalidRequest, ServiceUnavailable
 from services.leaderboard.board import place, publish
 from services.leaderboard.standings import of_players
@@ -41,10 +40,10 @@ _REVERSED = """
 """
 _OPEN = """
     WITH RECURSIVE chain AS (
-        SELECT l.id, l.user_id, l.action_type, l.points FROM ledger_entries l
+        SELECT l.id, l.user_id, l.points FROM ledger_entries l
         WHERE {chosen} AND (CAST(:user_id AS bigint) IS NULL OR l.user_id = :user_id)
         UNION
-        SELECT r.id, r.user_id, r.action_type, r.points FROM chain JOIN ledger_entries r ON r.reverses = chain.id
+        SELECT r.id, r.user_id, r.points FROM chain JOIN ledger_entries r ON r.reverses = chain.id
     ), ends AS (
         SELECT * FROM chain
         WHERE sign(points) = :sign AND NOT EXISTS (SELECT FROM ledger_entries r WHERE r.reverses = chain.id)
@@ -72,10 +71,6 @@ _MOVES = """
     WHERE entries IS NOT NULL OR rank_before <= :top OR rank_after <= :top
     ORDER BY rank_before NULLS LAST, moves.user_id
 """
-_REVERSE = text("""
-    SELECT entry_id FROM append_entry(:user_id, :board, :action_type, 'reversal', :points, NULL, :reverses, NULL, NULL,
-                                      CAST(:data AS jsonb))
-""")
 TOP = 10
 
 
@@ -161,25 +156,12 @@ def _concerned(resources: Resources, board: str, choice: Choice) -> list[int]:
 
 def _reverse_one(resources: Resources, board: str, choice: Choice, order: Order, user_id: int) -> int:
     """One player's part, in one transaction under the lock on their chain, so that it is chosen as it then is."""
-    statement = _open(choice, "SELECT id, action_type, points FROM ends ORDER BY id")
-    with transaction(resources.engine) as connection:
-        connection.execute(text("SELECT FROM ledger_heads WHERE user_id = :id FOR UPDATE"), {"id": user_id})
-        rows = connection.execute(statement, _parameters(board, choice, user_id)).all()
-        for row in rows:
-            connection.execute(_REVERSE, _reversal(board, choice, order, user_id, row))
-    return len(rows)
-
-
-def _reversal(board: str, choice: Choice, order: Order, user_id: int, row: Any) -> dict[str, object]:
+    statement = _open(choice, "SELECT id FROM ends ORDER BY id")
     kind = {"undoes": choice.undo} if choice.undo else {"void": order.run}
-    return {
-        "user_id": user_id,
-        "board": board,
-        "action_type": row.action_type,
-        "points": -row.points,
-        "reverses": row.id,
-        "data": json.dumps(kind | {"by": order.by, "note": order.note}),
-    }
+    with transaction(resources.engine) as connection:
+        reversals.lock(connection, user_id)
+        entries = list(connection.execute(statement, _parameters(board, choice, user_id)).scalars())
+        return reversals.reverse(connection, user_id, entries, kind | {"by": order.by, "note": order.note})
 
 
 def _show(resources: Resources, board: str, user_ids: Sequence[int]) -> None:

@@ -20,6 +20,9 @@ from web.schemas import Problem
 blueprint = Blueprint("openapi", __name__)
 View = TypeVar("View", bound=Callable[..., Response])
 REF = "#/components/schemas/{model}"
+EVERYBODY = ("player", "analyst", "admin")
+ANALYSTS = ("analyst", "admin")
+"""Who may call a route that asks who calls."""
 AUTH_ERRORS = ("UNAUTHORIZED", "INVALID_TOKEN", "TOKEN_EXPIRED", "ACCOUNT_SUSPENDED")
 BODY_ERRORS = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 ALWAYS = ("INTERNAL_ERROR", "SERVICE_UNAVAILABLE")
@@ -45,7 +48,7 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     open_to_all: bool = False
     refresh: bool = False
-    role: str | None = None
+    roles: Sequence[str] = EVERYBODY
     also: dict[int, type[BaseModel]] = field(default_factory=dict)
 
     @property
@@ -131,8 +134,8 @@ def _operation(path: str, operation: Operation, description: str) -> dict[str, A
         result["parameters"] = parameters
     if operation.body:
         result["requestBody"] = {"required": True, "content": _json(operation.body)}
-    if operation.role:
-        result["x-role"] = operation.role
+    if result["security"]:
+        result["x-roles"] = list(operation.roles)
     return result
 
 

@@ -82,13 +82,6 @@ class CompleteOnceBody(Body):
     data: Data = Field(examples=[{"answer": "redis"}])
 
 
-class DecisionBody(Body):
-    """Decide a review case."""
-
-    decision: Literal["clear", "confirm"]
-    note: str = Field(min_length=1, max_length=2000)
-
-
 class RegisterAnswer(Answer):
     """A new account."""
 
@@ -170,62 +163,6 @@ class LeaderboardAnswer(Answer):
     leaderboard: list[LeaderboardItem]
     updatedAt: datetime
     version: int
-
-
-class CaseItem(Answer):
-    """A review case in a list."""
-
-    id: int
-    userId: int
-    username: str
-    status: str
-    accountStatus: str
-    openedAt: datetime
-    reasons: int
-    rules: list[str]
-
-
-class CasesAnswer(Answer):
-    """A page of cases. `next` is the cursor of the following page, null on the last."""
-
-    cases: list[CaseItem]
-    next: str | None
-
-
-class ReasonItem(Answer):
-    """One piece of evidence."""
-
-    rule: str
-    reason: str
-    value: float | None
-    threshold: float | None
-    entries: list[int]
-    details: dict[str, Any]
-    createdAt: datetime
-
-
-class DecisionItem(Answer):
-    """One line of a case's audit."""
-
-    decision: str
-    note: str
-    decidedBy: str
-    createdAt: datetime
-
-
-class CaseAnswer(CaseItem):
-    """A case with everything known of it."""
-
-    evidence: list[ReasonItem]
-    decisions: list[DecisionItem]
-
-
-class DecisionAnswer(Answer):
-    """What a decision changed."""
-
-    id: int
-    status: str
-    reversedEntries: int
 
 
 class HealthAnswer(Answer):

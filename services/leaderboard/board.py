@@ -73,8 +73,12 @@ def script_arguments(standings: Sequence[Standing]) -> list[str | int]:
 
 
 def place(resources: Resources, board: str, standings: Sequence[Standing]) -> Placement:
-    """Put players where PostgreSQL has them. The rank is that of the last one. Raises RedisUnavailableError."""
-    keys = BoardKeys(board)
+    """Put players where PostgreSQL has them. The rank is that of the last one, or would be if they were not held.
+
+    Raises RedisUnavailableError.
+    """
+    keys, last = BoardKeys(board), standings[-1] if standings else None
+    held = member(last.user_id, last.reached_at) if last and last.hidden and last.score > 0 else ""
     loaded, moved, ring, rank = resources.place_script(
         (
             keys.standings,
@@ -87,7 +91,7 @@ def place(resources: Resources, board: str, standings: Sequence[Standing]) -> Pl
             keys.new_standings,
             keys.new_players,
         ),
-        [DOORBELL_MS, *script_arguments(standings)],
+        [DOORBELL_MS, held, *script_arguments(standings)],
     )
     return Placement(rank if loaded and rank else None, bool(moved), bool(ring))
 

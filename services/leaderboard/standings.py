@@ -17,7 +17,7 @@ _TOP = text("""
 """)
 _RANK = text("""
     SELECT 1 + count(*) FROM standings
-    WHERE board = :board AND score > 0 AND NOT hidden
+    WHERE board = :board AND score > 0 AND NOT hidden AND user_id <> :user_id
       AND (score > :score OR score = :score AND (reached_at, user_id) < (:reached_at, :user_id))
 """)
 _SOME = text("""
@@ -33,7 +33,10 @@ def top(connection: Connection, board: str, limit: int) -> list[Standing]:
 
 
 def rank(connection: Connection, board: str, *, user_id: int, score: int, reached_at: datetime) -> int:
-    """The rank of a standing: counted, so slower the lower it is. For when Redis cannot tell."""
+    """The rank of a standing: counted, so slower the lower it is. For when Redis cannot tell.
+
+    Of a player who is held, or whose score would change, it is the rank that they would have.
+    """
     parameters = {"board": board, "user_id": user_id, "score": score, "reached_at": reached_at}
     return int(connection.execute(_RANK, parameters).scalar_one())
 

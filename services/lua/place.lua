@@ -5,7 +5,8 @@
 -- KEYS[5] loaded: present while the board is complete   KEYS[6] doorbell of the recomputation
 -- KEYS[7] rebuilding: present during a rebuild          KEYS[8], KEYS[9] standings and players of that rebuild
 -- ARGV[1] life of the doorbell in milliseconds
--- ARGV[2..] five per player: user id, version, score, member ('' takes the player off), username as JSON
+-- ARGV[2] the member of the last player if they are held, to tell them the rank they would have; else ''
+-- ARGV[3..] five per player: user id, version, score, member ('' takes the player off), username as JSON
 -- Returns {1 if the board is loaded, 1 if the top 10 moved, 1 if the doorbell is to be rung, rank of the last player or 0}
 --
 -- A member sorts equal scores: see services/leaderboard/keys.py. A version that is not newer changes nothing, so that
@@ -34,7 +35,7 @@ end
 
 local rebuilding = redis.call('EXISTS', KEYS[7]) == 1
 local moved, last = false, ''
-for i = 2, #ARGV, 5 do
+for i = 3, #ARGV, 5 do
   local user, version, score, member, name = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local touched
   touched, last = place(KEYS[1], KEYS[2], user, version, score, member, name)
@@ -47,5 +48,11 @@ if moved then
   redis.call('INCR', KEYS[4])
   if redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[1]) then ring = 1 end
 end
+local held = last == '' and ARGV[2] ~= ''
+if held then
+  last = ARGV[2]
+  redis.call('ZADD', KEYS[1], ARGV[#ARGV - 2], last)
+end
 local rank = last ~= '' and redis.call('ZREVRANK', KEYS[1], last)
+if held then redis.call('ZREM', KEYS[1], last) end
 return {loaded, moved and 1 or 0, ring, rank and rank + 1 or 0}

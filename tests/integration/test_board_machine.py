@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from config.catalogue import BOARD
 from models.database import snapshot
-from services import review, scoring, verify as verifying
+from services import scoring, verify as verifying
 from services.errors import AccountSuspended, ActionAlreadyCompleted, SuspiciousActivity
 from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
@@ -27,6 +27,7 @@ from services.leaderboard.reading import read_board
 from services.leaderboard.rebuild import rebuild
 from services.reconcile import drain_outbox, sweep
 from services.resources import Resources
+from services.review.decisions import Verdict, decide
 from services.sessions import Player
 from tests.support.ground import Servers
 from tests.support.people import People, ranking
@@ -104,7 +105,7 @@ class Board(RuleBasedStateMachine):
 
     @precondition(lambda self: self.cases)
     @rule(pick=st.integers(0, 10**6), verdict=st.sampled_from(["clear", "confirm"]))
-    def decide_again(self, pick: int, verdict: review.Verdict) -> None:
+    def decide_again(self, pick: int, verdict: Verdict) -> None:
         self._decide(sorted(self.cases)[pick % len(self.cases)], verdict)
 
     @rule()
@@ -182,11 +183,11 @@ class Board(RuleBasedStateMachine):
         self.resources.redis.delete(KEYS.top10)
         return read_board(self.resources, BOARD).body
 
-    def _decide(self, number: int, verdict: review.Verdict) -> None:
+    def _decide(self, number: int, verdict: Verdict) -> None:
         """An entry counts unless a confirmed case names it."""
         case = self.cases[number]
         before = self._void(case.player)
-        review.decide(self.resources, self.analyst, number, verdict, "test")
+        decide(self.resources, self.analyst, number, verdict, "test")
         case.confirmed = verdict == "confirm"
         after = self._void(case.player)
         self.scores[case.player] += sum(before.values()) - sum(after.values())

@@ -74,11 +74,15 @@ def test_the_rank_is_that_of_the_last_player_placed(resources: Resources) -> Non
     assert place(resources, BOARD, [a_standing(1, 5), a_standing(3, 1, version=2)]).rank == 3
 
 
-@pytest.mark.parametrize("off", [a_standing(1, 0, version=2), a_standing(1, 10, version=2, hidden=True)])
-def test_who_is_hidden_or_has_no_points_is_off_the_board(resources: Resources, off: Standing) -> None:
+@pytest.mark.parametrize(
+    ("off", "rank"), [(a_standing(1, 0, version=2), None), (a_standing(1, 4, version=2, hidden=True), 2)]
+)
+def test_who_has_no_points_or_is_hidden_is_off_the_board_and_the_latter_told_a_rank(
+    resources: Resources, off: Standing, rank: int | None
+) -> None:
     place(resources, BOARD, [a_standing(1, 10), a_standing(2, 5)])
     placement = place(resources, BOARD, [off])
-    assert (placement.rank, placement.moved) == (None, True)
+    assert (placement.rank, placement.moved) == (rank, True)
     assert ranking(resources) == [(2, 5)]
     place(resources, BOARD, [a_standing(1, 10, version=1)])
     assert ranking(resources) == [(2, 5)], "an old placement brought a player back"

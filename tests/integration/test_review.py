@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from config.catalogue import BOARD
 from models.database import transaction
-from services import accounts, review, scoring, sessions
+from services import accounts, scoring, sessions
 from services.anticheat import analysis
 from services.errors import (
     AccountSuspended,
@@ -23,6 +23,8 @@ from services.errors import (
 from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
 from services.resources import Resources
+from services.review.cases import get_case, list_cases
+from services.review.decisions import Verdict, decide
 from services.sessions import Player
 from services.verify import verify
 from tests.support.ground import Servers
@@ -51,7 +53,7 @@ def test_confirm_reverses_the_named_entries_suspends_and_hides(
     first, second, _ = people.entries(suspect)
     case = people.suspect(suspect, first, second)
     publish(resources, BOARD)
-    decided = review.decide(resources, analyst, case, "confirm", "a bot")
+    decided = decide(resources, analyst, case, "confirm", "a bot")
     assert (decided.status, decided.reversed_entries, decided.boards) == ("confirmed", 2, {BOARD})
     assert people.status(suspect) == "suspended"
     standing = people.standing(suspect)
@@ -67,23 +69,23 @@ def test_who_is_confirmed_without_an_entry_is_off_the_board_and_comes_back_with_
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     case = people.suspect(suspect)
-    review.decide(resources, analyst, case, "confirm", "a bot")
+    decide(resources, analyst, case, "confirm", "a bot")
     assert (people.standing(suspect).score, ranking(resources)) == (850, [])
     assert list(verify(resources, BOARD)) == []
-    review.decide(resources, analyst, case, "clear", "no bot")
+    decide(resources, analyst, case, "clear", "no bot")
     assert ranking(resources) == people.top() == [(suspect.user_id, 850)]
 
 
 def test_all_points_can_be_reversed(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
-    review.decide(resources, analyst, people.suspect(suspect, *people.entries(suspect)), "confirm", "a bot")
+    decide(resources, analyst, people.suspect(suspect, *people.entries(suspect)), "confirm", "a bot")
     assert people.standing(suspect).score == 0
     assert list(verify(resources, BOARD)) == []
 
 
 def test_clear_gives_everything_back(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
     case = people.suspect(suspect, *people.entries(suspect)[:2])
-    review.decide(resources, analyst, case, "confirm", "a bot")
-    decided = review.decide(resources, analyst, case, "clear", "my mistake")
+    decide(resources, analyst, case, "confirm", "a bot")
+    decided = decide(resources, analyst, case, "clear", "my mistake")
     assert (decided.status, decided.reversed_entries) == ("cleared", 2)
     assert people.status(suspect) == "active"
     assert people.top() == [(suspect.user_id, 850)]
@@ -97,26 +99,26 @@ def test_decisions_can_be_turned_round_again_and_again(
 ) -> None:
     case = people.suspect(suspect, people.entries(suspect)[1])
     for verdict, score in (("confirm", 350), ("clear", 850), ("confirm", 350), ("clear", 850)):
-        review.decide(resources, analyst, case, verdict, "again")  # type: ignore[arg-type]
+        decide(resources, analyst, case, verdict, "again")  # type: ignore[arg-type]
         assert people.standing(suspect).score == score
     assert list(verify(resources, BOARD)) == []
 
 
 @pytest.mark.parametrize("verdict", ["confirm", "clear"])
 def test_the_same_decision_twice_changes_nothing_more(
-    resources: Resources, people: People, analyst: Player, suspect: Player, verdict: review.Verdict
+    resources: Resources, people: People, analyst: Player, suspect: Player, verdict: Verdict
 ) -> None:
     case = people.suspect(suspect, *people.entries(suspect))
-    review.decide(resources, analyst, case, verdict, "once")
+    decide(resources, analyst, case, verdict, "once")
     before = people.standing(suspect)
-    assert review.decide(resources, analyst, case, verdict, "twice").reversed_entries == 0
+    assert decide(resources, analyst, case, verdict, "twice").reversed_entries == 0
     assert people.standing(suspect) == before
 
 
 def test_a_clear_case_takes_nothing(resources: Resources, people: People, analyst: Player, suspect: Player) -> None:
     case = people.suspect(suspect, *people.entries(suspect))
     assert people.status(suspect) == "flagged"
-    assert review.decide(resources, analyst, case, "clear", "fine").reversed_entries == 0
+    assert decide(resources, analyst, case, "clear", "fine").reversed_entries == 0
     assert (people.standing(suspect).score, people.status(suspect)) == (850, "active")
 
 
@@ -126,7 +128,7 @@ def test_evidence_that_names_another_players_entries_reverses_none_of_them(
     other = people.join()
     people.complete(other)
     case = people.suspect(suspect, *people.entries(other))
-    assert review.decide(resources, analyst, case, "confirm", "a bot").reversed_entries == 0
+    assert decide(resources, analyst, case, "confirm", "a bot").reversed_entries == 0
     assert people.standing(other).score == 100
 
 
@@ -135,10 +137,10 @@ def test_an_entry_that_two_cases_name_is_reversed_once(
 ) -> None:
     entry = people.entries(suspect)[1]
     first = people.suspect(suspect, entry)
-    review.decide(resources, analyst, first, "confirm", "a bot")
+    decide(resources, analyst, first, "confirm", "a bot")
     second = people.suspect(suspect, entry)
     assert second != first
-    assert review.decide(resources, analyst, second, "confirm", "still").reversed_entries == 0
+    assert decide(resources, analyst, second, "confirm", "still").reversed_entries == 0
     assert people.standing(suspect).score == 350
 
 
@@ -147,13 +149,13 @@ def test_what_another_confirmed_case_names_stays_void_and_keeps_the_player_out(
 ) -> None:
     first, second, third = people.entries(suspect)
     one = people.suspect(suspect, first, second)
-    review.decide(resources, analyst, one, "confirm", "a bot")
+    decide(resources, analyst, one, "confirm", "a bot")
     other = people.suspect(suspect, second, third)
-    review.decide(resources, analyst, other, "confirm", "a bot")
+    decide(resources, analyst, other, "confirm", "a bot")
     assert people.standing(suspect).score == 0
-    review.decide(resources, analyst, one, "clear", "no bot there")
+    decide(resources, analyst, one, "clear", "no bot there")
     assert (people.standing(suspect).score, people.status(suspect), ranking(resources)) == (100, "suspended", [])
-    review.decide(resources, analyst, other, "clear", "nor there")
+    decide(resources, analyst, other, "clear", "nor there")
     assert (people.standing(suspect).score, people.status(suspect)) == (850, "active")
     assert ranking(resources) == people.top() == [(suspect.user_id, 850)]
 
@@ -162,9 +164,9 @@ def test_a_player_with_another_open_case_stays_flagged(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     first = people.suspect(suspect)
-    review.decide(resources, analyst, first, "confirm", "a bot")
+    decide(resources, analyst, first, "confirm", "a bot")
     people.suspect(suspect)
-    review.decide(resources, analyst, first, "clear", "no bot")
+    decide(resources, analyst, first, "clear", "no bot")
     assert people.status(suspect) == "flagged"
     people.complete(suspect)
 
@@ -172,8 +174,8 @@ def test_a_player_with_another_open_case_stays_flagged(
 def test_nobody_decides_about_themselves(resources: Resources, people: People, analyst: Player) -> None:
     case = people.suspect(analyst)
     with pytest.raises(Forbidden):
-        review.decide(resources, analyst, case, "clear", "I am fine")
-    assert review.get_case(resources, case).case.status == "open"
+        decide(resources, analyst, case, "clear", "I am fine")
+    assert get_case(resources, case).case.status == "open"
 
 
 def test_an_entry_is_reversed_at_most_once_by_constraint(people: People, suspect: Player) -> None:
@@ -192,7 +194,7 @@ def test_a_once_action_that_was_reversed_is_not_open_again(
 
     quiz()
     case = people.suspect(player, *people.entries(player))
-    review.decide(resources, analyst, case, "confirm", "a bot")
+    decide(resources, analyst, case, "confirm", "a bot")
     people.execute("UPDATE users SET status = 'active'")
     with pytest.raises(ActionAlreadyCompleted):
         quiz()
@@ -202,7 +204,7 @@ def test_a_suspended_player_is_out_at_once_in_every_session(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     sessions.load(resources, suspect.user_id, suspect.session_id)
-    review.decide(resources, analyst, people.suspect(suspect), "confirm", "a bot")
+    decide(resources, analyst, people.suspect(suspect), "confirm", "a bot")
     with pytest.raises(AccountSuspended):
         sessions.authenticate(resources, suspect.user_id, suspect.session_id)
     with pytest.raises(AccountSuspended):
@@ -215,8 +217,8 @@ def test_a_cleared_player_is_in_again_at_once(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     case = people.suspect(suspect)
-    review.decide(resources, analyst, case, "confirm", "a bot")
-    review.decide(resources, analyst, case, "clear", "no bot")
+    decide(resources, analyst, case, "confirm", "a bot")
+    decide(resources, analyst, case, "clear", "no bot")
     assert sessions.authenticate(resources, suspect.user_id, suspect.session_id).status == "active"
 
 
@@ -225,7 +227,7 @@ def test_a_decision_brings_no_revoked_session_back(
 ) -> None:
     case = people.suspect(suspect)
     sessions.revoke(resources, suspect.user_id, suspect.session_id)
-    review.decide(resources, analyst, case, "clear", "fine")
+    decide(resources, analyst, case, "clear", "fine")
     with pytest.raises(InvalidToken):
         sessions.authenticate(resources, suspect.user_id, suspect.session_id)
 
@@ -236,9 +238,9 @@ def test_the_case_file_tells_the_evidence_and_the_audit_in_order(
     entry = people.entries(suspect)[0]
     case = people.suspect(suspect, entry, rule="rule_b")
     assert people.suspect(suspect, rule="rule_a") == case
-    review.decide(resources, analyst, case, "confirm", "first")
-    review.decide(resources, analyst, case, "clear", "second")
-    file = review.get_case(resources, case)
+    decide(resources, analyst, case, "confirm", "first")
+    decide(resources, analyst, case, "clear", "second")
+    file = get_case(resources, case)
     assert (file.case.username, file.case.status, file.case.account_status) == (suspect.username, "cleared", "active")
     assert (file.case.reasons, file.case.rules) == (2, ["rule_a", "rule_b"])
     assert [(reason.rule, reason.value, reason.threshold, list(reason.entries)) for reason in file.evidence] == [
@@ -253,7 +255,7 @@ def test_new_evidence_after_a_decision_opens_a_new_case(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:
     first = people.suspect(suspect)
-    review.decide(resources, analyst, first, "clear", "fine")
+    decide(resources, analyst, first, "clear", "fine")
     second = people.suspect(suspect)
     assert second > first
     assert people.status(suspect) == "flagged"
@@ -261,21 +263,22 @@ def test_new_evidence_after_a_decision_opens_a_new_case(
 
 def test_cases_are_listed_newest_first_page_by_page(resources: Resources, people: People) -> None:
     cases = [people.suspect(player) for player in people.several(5)]
-    seen, before = [], None
+    seen: list[int] = []
+    cursor = None
     while True:
-        page, before = review.list_cases(resources, status="open", before=before, limit=2)
+        page, cursor = list_cases(resources, status="open", cursor=cursor, limit=2)
         seen += [case.id for case in page]
-        if before is None:
+        if cursor is None:
             break
     assert seen == cases[::-1]
-    assert review.list_cases(resources, status="confirmed", before=None) == ([], None)
+    assert list_cases(resources, status="confirmed") == ([], None)
 
 
 def test_a_case_that_is_not_there(resources: Resources, analyst: Player) -> None:
     with pytest.raises(NotFound):
-        review.get_case(resources, 999_999)
+        get_case(resources, 999_999)
     with pytest.raises(NotFound):
-        review.decide(resources, analyst, 999_999, "clear", "")
+        decide(resources, analyst, 999_999, "clear", "")
 
 
 def test_without_redis_the_decision_counts_and_the_outbox_follows_up(
@@ -283,7 +286,7 @@ def test_without_redis_the_decision_counts_and_the_outbox_follows_up(
 ) -> None:
     case = people.suspect(suspect, people.entries(suspect)[0])
     people.execute("DELETE FROM outbox")
-    assert review.decide(without("redis"), analyst, case, "confirm", "a bot").boards == set()
+    assert decide(without("redis"), analyst, case, "confirm", "a bot").boards == set()
     assert people.status(suspect) == "suspended"
     assert people.execute("SELECT count(*) > 0 FROM outbox")[0][0]
 
@@ -293,7 +296,7 @@ def test_without_postgresql_nothing_is_decided(
 ) -> None:
     case = people.suspect(suspect)
     with pytest.raises(ServiceUnavailable):
-        review.decide(without("postgres"), analyst, case, "confirm", "a bot")
+        decide(without("postgres"), analyst, case, "confirm", "a bot")
     assert people.status(suspect) == "flagged"
 
 

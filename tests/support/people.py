@@ -113,12 +113,16 @@ class People:
             rows = of_players(connection, BOARD, [player.user_id for player in players])
         return place(self.resources, BOARD, rows)
 
-    def suspect(self, player: Player, *entries: int, rule: str = "test_rule") -> int:
+    def suspect(
+        self, player: Player, *entries: int, rule: str = "test_rule", family: str = "G", severity: str = "low"
+    ) -> int:
         """Evidence that names entries of the player's ledger, and a flag as at the door; gives the case."""
         rows = self.execute(
-            "SELECT add_evidence(:id, :rule, 'Looks odd.', 1, 2, :entries, '{}', :fingerprint)",
+            "SELECT add_evidence(:id, :rule, 'Looks odd.', 1, 2, :entries, '{}', :fingerprint, :family, :severity)",
             id=player.user_id,
             rule=rule,
+            family=family,
+            severity=severity,
             entries=list(entries),
             fingerprint=uuid.uuid4().hex,
         )

@@ -16,7 +16,13 @@ from services.resources import Resources
 from tests.support.ground import opened
 
 PROCESSES = 4
-PRELOADED = ["tests.support.race", "services.accounts", "services.reconcile", "services.scoring", "services.review"]
+PRELOADED = [
+    "tests.support.race",
+    "services.accounts",
+    "services.reconcile",
+    "services.review.decisions",
+    "services.scoring",
+]
 _own = ExitStack()
 _given: dict[str, Any] = {}
 

@@ -1,0 +1,1 @@
+"""Review: what analysts see of a player who was flagged, and what they decide."""
