@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import gevent
-from gevent import monkey, socket as gevent_socket
+from gevent import monkey
 from gevent.event import Event
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
@@ -48,6 +48,9 @@ class Loop:
         """Set while no socket is open."""
         self.empty.set()
         self._epoll: Any = None
+        self._watcher: Any = None
+        self._ready = Event()
+        """Set while some sockets are ready and nobody has seen to them."""
         self._ring: Ring | None = None
         self._may_use_ring = io_uring
         self._peers: dict[int, Peer] = {}
@@ -67,6 +70,10 @@ class Loop:
         """Watch a new peer from now on."""
         if self._epoll is None:
             self._start()
+        if not self._peers:
+            # While it is empty. To begin to watch a full one, as `wait_read` would do each time, costs a millisecond,
+            # because the kernel looks through all that is in it for a circle.
+            self._watcher.start(self._ready.set)
         number = peer.sock.fileno()
         self._peers[number] = peer
         self.empty.clear()
@@ -86,6 +93,7 @@ class Loop:
         peer.sock.close()
         SOCKETS.dec()
         if not self._peers:
+            self._watcher.stop()
             self.empty.set()
         if not peer.closing:
             peer.closing = True
@@ -147,6 +155,7 @@ class Loop:
         self.now = time.monotonic()
         # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
         self._epoll = monkey.get_original("select", "epoll")()
+        self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         self._ring = open_ring() if self._may_use_ring else None
         gevent.spawn(self._forever, self._serve)
         gevent.spawn(self._forever, self._keep_time)
@@ -161,7 +170,8 @@ class Loop:
 
     def _serve(self) -> None:
         """One turn: wait until some sockets are ready, then serve some of them."""
-        gevent_socket.wait_read(self._epoll.fileno())
+        self._ready.wait()
+        self._ready.clear()
         self.now = time.monotonic()
         for number, ready in self._epoll.poll(0, BATCH):
             peer = self._peers.get(number)
