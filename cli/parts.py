@@ -14,9 +14,10 @@ CELERY_CHATTER = re.compile(
     r"|superuser privileges|_warn_or_raise|uid=0 euid=0|absolutely not recommended"
     r"|^Please specify a different user|^User information:"
     r"|^\s*warnings\.warn\(|RuntimeWarning: You're running|SecurityWarning"
+    r"|INFO workers\.base "
     r"|INFO celery\.(beat|worker\.strategy|app\.trace|worker\.consumer\.\w+) |celery beat v|: Warm shutdown"
 )
-GUNICORN_CHATTER = re.compile(r"\[INFO\] (?!Listening|Booting)")
+GUNICORN_CHATTER = re.compile(r"\[INFO\] (?!Listening|Booting)|INFO (fairboard\.access|web\.sockets\.hub) ")
 # Flower asks workers that are not there yet, and lists every task.
 FLOWER_CHATTER = re.compile(r"^\s|^$|^\[I |Inspect method \w+ failed|^Registered tasks")
 POSTGRES_CHATTER = re.compile(

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
         0.0, ge=0, le=60, description="How long a web server that is to end goes on, saying so at `/healthz`."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line to log.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or one JSON object a line.")
+    otlp_endpoint: str = Field(
+        "", description="OpenTelemetry collector (OTLP over HTTP) that traces are sent to; none where empty."
+    )
 
     access_token_seconds: int = Field(900, ge=5, le=86_400, description="Life of an access token.")
     refresh_token_seconds: int = Field(2_592_000, ge=60, description="Life of a session and its refresh tokens.")
@@ -149,6 +153,14 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"max-age=[0-9]+(; includeSubDomains)?(; preload)?", value):
             raise ValueError("needs a value such as max-age=31536000; includeSubDomains, or 0 for none")
         return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def check_endpoint(cls, url: str) -> str:
+        """A collector that is never reached would be missed only when a trace is needed."""
+        if url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
+            raise ValueError("needs a URL such as http://collector:4318")
+        return url
 
     @field_validator("token_keys")
     @classmethod

@@ -13,6 +13,7 @@ from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
+from config import tracing
 from models.nodes import Nodes, poll, split_hosts, wait_callback
 
 APPLICATION_ROLE = "fairboard_app"
@@ -75,7 +76,7 @@ def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> t
 
     For the hottest statements only. Raises DatabaseUnavailableError.
     """
-    with translate_outage():
+    with tracing.span(statement[:60], db_system_name="postgresql", db_query_text=statement), translate_outage():
         connection = engine.raw_connection()
         try:
             cursor = connection.cursor()

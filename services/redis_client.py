@@ -27,6 +27,8 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from config import tracing
+
 LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
 SILENCE_SECONDS = 0.5
@@ -117,7 +119,7 @@ class QuickConnection:
         """Send commands in one go and return their replies. Raises RedisUnavailableError, or an error reply."""
         if time.monotonic() < self._silent_until:
             raise RedisUnavailableError("Redis did not answer a moment ago")
-        with translate_outage():
+        with tracing.span(str(commands[0][0]), db_system_name="redis"), translate_outage():
             if self._idle:
                 with suppress(RedisConnectionError):
                     return self._exchange(self._idle.pop(), commands)

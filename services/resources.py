@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from redis import Redis
 from sqlalchemy import Engine
 
+from config import tracing
 from config.catalogue import OnceAction, TimedAction, get_catalogue, points_ceiling
 from config.settings import Settings
 from models.database import make_engine
@@ -32,17 +33,21 @@ class Resources:
     @cached_property
     def engine(self) -> Engine:
         """PostgreSQL, under the application's role."""
-        return make_engine(
+        engine = make_engine(
             self.settings.database_url,
             pool_size=self.settings.database_pool_size,
             deadline=self.database_deadline,
             ping=self.background,
         )
+        tracing.instrument(engine=engine)
+        return engine
 
     @cached_property
     def redis(self) -> Redis:
         """The board's Redis."""
-        return make_redis(self.settings.redis_url, deadline=self.redis_deadline)
+        client = make_redis(self.settings.redis_url, deadline=self.redis_deadline)
+        tracing.instrument(redis=client)
+        return client
 
     @cached_property
     def quick(self) -> QuickConnection:

@@ -7,6 +7,7 @@ from threading import Event
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from config import tracing
 from config.settings import Settings
 from services.resources import for_requests
 from web import metrics, openapi
@@ -19,6 +20,7 @@ from web.routes import accounts, actions, board, health, review
 from web.routes.pages import pages
 from web.sockets.endpoint import register_sockets
 from web.tokens import register_jwt
+from web.tracing import trace_requests
 
 
 def create_app(settings: Settings) -> Flask:
@@ -38,6 +40,8 @@ def create_app(settings: Settings) -> Flask:
             app.register_blueprint(module.blueprint)
         app.register_blueprint(pages)
     register_sockets(app, own, open_door=settings.serves != "http")
+    if tracing.is_on():
+        trace_requests(app, believe_callers=settings.trusted_proxies > 0)
     app.wsgi_app = Envelope(app.wsgi_app, settings.allowed_origins, settings.hsts)  # type: ignore[method-assign]  # Flask's documented way
     if settings.trusted_proxies:
         hops = settings.trusted_proxies

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from services import sessions
 from services.errors import AccountSuspended, FairboardError, Forbidden, Unauthorized
 from services.sessions import Player
+from web.access_log import USER
 from web.context import resources
 from web.parsing import read_body
 from web.tokens import Credentials, read_access_token
@@ -29,7 +30,9 @@ def bearer() -> str:
 
 def credentials() -> Credentials:
     """The access token of this request, whose session is not looked up yet. Raises the errors of tokens."""
-    return read_access_token(bearer())
+    found = read_access_token(bearer())
+    request.environ[USER] = found.user_id
+    return found
 
 
 def current_player() -> Player:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextvars import Context, copy_context
 from typing import NamedTuple
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from config.logging import correlation_id
+from config import cause
+from config.cause import Cause
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,13 @@ class Bell(NamedTuple):
     queue: str
 
 
+class Wish(NamedTuple):
+    """The first of those who asked for a task, and what was current then."""
+
+    cause: Cause
+    context: Context
+
+
 RECOMPUTE = Bell("leaderboard.recompute", "leaderboard")
 
 
@@ -37,7 +46,7 @@ class Doorbell:
     def __init__(self) -> None:
         """Nothing is connected yet."""
         self._celery = Celery("fairboard-web", config_source="celeryconfig")
-        self._waiting: dict[Bell, str] = {}
+        self._waiting: dict[Bell, Wish] = {}
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -45,7 +54,7 @@ class Doorbell:
     def ring(self, bell: Bell) -> None:
         """Ask for a task. Returns at once, whatever the broker does."""
         if len(self._waiting) < MAX_WAITING:
-            self._waiting.setdefault(bell, correlation_id.get())
+            self._waiting.setdefault(bell, Wish(cause.ring(), copy_context()))
         if self._thread is None:
             self._start()
         self._event.set()
@@ -68,22 +77,22 @@ class Doorbell:
         """Whether everything that waits was sent."""
         while self._waiting:
             bell = next(iter(self._waiting))
-            correlation = self._waiting.pop(bell)  # Before it is sent: whoever rings meanwhile wants another one.
+            wish = self._waiting.pop(bell)  # Before it is sent: whoever rings meanwhile wants another one.
             try:
-                self._send(bell, correlation)
+                wish.context.run(self._send, bell, wish.cause)  # A trace goes on with the request's span.
             except (OperationalError, OSError) as error:
                 log.warning("the broker is away, will ring again: %s", error)
-                self._waiting.setdefault(bell, correlation)
+                self._waiting.setdefault(bell, wish)
                 return False
             except Exception:
                 log.exception("could not ring %s", bell.task)  # The bell must outlive what one message does to it.
         return True
 
-    def _send(self, bell: Bell, correlation: str) -> None:
+    def _send(self, bell: Bell, why: Cause) -> None:
         self._celery.send_task(
             bell.task,
             queue=bell.queue,
-            headers={"correlation": correlation},
+            headers=why.headers(),
             retry=False,
             ignore_result=True,
         )

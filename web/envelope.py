@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from config.logging import correlation_id, new_correlation_id
+from config import cause
+from web.access_log import log_request
 from web.metrics import count_request
 
 Environ = dict[str, Any]
@@ -18,6 +19,8 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 CORRELATION_HEADER = "X-Correlation-Id"
+REQUEST_ID_HEADER = "X-Request-Id"
+"""The same, as most proxies call it. Either is taken, and both are answered."""
 CSP = "Content-Security-Policy"
 UNUSED = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
@@ -40,7 +43,7 @@ CLIENT_PATHS = ("/fairboard.js", "/static/fairboard/")
 FOR_ALL: Headers = [("Cross-Origin-Resource-Policy", "cross-origin"), ("Access-Control-Allow-Origin", "*")]
 """For the client in JavaScript, which pages everywhere may load: it is public, and the same for everybody."""
 FOR_OWN: Headers = [("Cross-Origin-Resource-Policy", "same-origin")]
-READABLE = ("Access-Control-Expose-Headers", f"Retry-After, X-Cache, {CORRELATION_HEADER}")
+READABLE = ("Access-Control-Expose-Headers", f"Retry-After, X-Cache, {CORRELATION_HEADER}, {REQUEST_ID_HEADER}")
 PREFLIGHT: Headers = [
     ("Access-Control-Allow-Methods", "GET, POST"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
@@ -67,16 +70,18 @@ class Envelope:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         started = time.perf_counter()
-        correlation = _correlation(environ.get("HTTP_X_CORRELATION_ID", ""))
-        correlation_id.set(correlation)
+        correlation = cause.begin(environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_CORRELATION_ID", ""))
 
         def begin(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            own = [*SECURITY_HEADERS, *self._sharing(environ), (CORRELATION_HEADER, correlation)]
+            ids = [(CORRELATION_HEADER, correlation), (REQUEST_ID_HEADER, correlation)]
+            own = [*SECURITY_HEADERS, *self._sharing(environ), *ids]
             given = {name for name, _ in headers}
             own += [header for header in (STRICTEST_CSP, UNCACHED) if header[0] not in given]
             if environ["wsgi.url_scheme"] == "https":
                 own += self._hsts
-            count_request(environ, status[:3], time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            count_request(environ, status[:3], seconds)
+            log_request(environ, status[:3], seconds)
             return start_response(status, headers + own, exc_info)
 
         if environ["REQUEST_METHOD"] == "OPTIONS" and self._is_preflight(environ):
@@ -93,9 +98,3 @@ class Envelope:
         """Whether a browser asks on behalf of a page that may. Others get Flask's answer, which allows nothing."""
         asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         return asks and environ.get("HTTP_ORIGIN") in self._for_origin
-
-
-def _correlation(given: str) -> str:
-    """The caller's id if it is a plain one, since it goes into the log; else a new one."""
-    plain = given.isascii() and given.replace("-", "").isalnum() and len(given) <= 64
-    return given if plain else new_correlation_id()

@@ -8,10 +8,12 @@ import resource
 import shutil
 import signal
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
+from gunicorn.glogging import Logger
 
+from config.logging import JsonLines
 from config.settings import get_settings
 
 if TYPE_CHECKING:
@@ -36,6 +38,20 @@ limit_request_field_size = 8190
 # Nobody may rewrite paths or schemes by a header; proxies in front are a setting of ours (FAIRBOARD_TRUSTED_PROXIES).
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
+
+
+class _Log(Logger):
+    """Gunicorn's own lines in the same form as all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """After each start and reload."""
+        super().setup(cfg)
+        if _settings.log_format == "json":
+            for handler in self.error_log.handlers:
+                handler.setFormatter(JsonLines("web"))
+
+
+logger_class = _Log
 loglevel = _settings.log_level.lower()
 accesslog = None
 proc_name = "fairboard-web"

@@ -36,6 +36,11 @@ BOARD_READS = Counter("fairboard_board_reads", "Reads of the board by cache resu
 COMPLETIONS = Counter("fairboard_completions", "Completions that counted.", ["kind"])
 SOCKETS = Gauge("fairboard_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 FRAMES = Counter("fairboard_frames", "Frames sent to sockets.")
+COMMIT_TO_FRAME = Histogram(
+    "fairboard_commit_to_frame_seconds",
+    "From the commit of the first completion that a frame shows to the end of sending it.",
+    buckets=_BUCKETS,
+)
 BROADCAST_LAG = Histogram(
     "fairboard_broadcast_lag_seconds", "From the recomputation to the web process that broadcasts it.", buckets=_BUCKETS
 )
@@ -43,13 +48,18 @@ BROADCAST_LAG = Histogram(
 
 def count_request(environ: dict[str, Any], status: str, seconds: float) -> None:
     """Count one request by its route, never by its path, of which a stranger could invent any number."""
-    asked: Request | None = environ.get("werkzeug.request")
-    rule = asked.url_rule if asked else None
-    route, method = (rule.rule, asked.method) if rule and asked else ("unknown", "unknown")
+    method, route = asked_for(environ)
     REQUESTS.labels(method, route, status).inc()
     DURATION.labels(route).observe(seconds)
     if code := environ.get(PROBLEM):
         REFUSALS.labels(code).inc()
+
+
+def asked_for(environ: dict[str, Any]) -> tuple[str, str]:
+    """The method and the rule of the route."""
+    asked: Request | None = environ.get("werkzeug.request")
+    rule = asked.url_rule if asked else None
+    return (asked.method, rule.rule) if rule and asked else ("unknown", "unknown")
 
 
 @blueprint.get("/metrics")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
+from config import tracing
+from config.cause import UNKNOWN, cause
 from config.logging import configure_logging
 from config.settings import get_settings
 
@@ -19,4 +28,30 @@ app = Celery(
 
 @setup_logging.connect
 def _log_like_everybody(**_: Any) -> None:
-    configure_logging(get_settings().log_level)
+    settings = get_settings()
+    configure_logging(settings.log_level, settings.log_format, _service())
+
+
+@worker_process_init.connect
+@beat_init.connect
+def _trace(**_: Any) -> None:
+    if tracing.start(get_settings(), _service()):
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 -- only where traces are on
+
+        CeleryInstrumentor().instrument()
+
+
+@worker_process_shutdown.connect
+def _stop_tracing(**_: Any) -> None:
+    tracing.stop()
+
+
+def _service() -> str:
+    return "beat" if "beat" in sys.argv else "worker"
+
+
+@before_task_publish.connect
+def _carry_on(headers: dict[str, Any], **_: Any) -> None:
+    """A task that a task asks for has the same cause."""
+    if "correlation" not in headers and cause.get().correlation != UNKNOWN:
+        headers.update(cause.get().headers())

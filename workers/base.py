@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Task
 
-from config.logging import correlation_id, new_correlation_id
+from config.cause import resume
 from config.settings import get_settings
 from models.database import DatabaseUnavailableError
 from services.redis_client import RedisUnavailableError
@@ -35,14 +35,16 @@ class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic
     retry_backoff = 1
     retry_backoff_max = 10
     retry_jitter = True
+    started = 0.0
+    """When the task that this process is at began; it is at one at a time."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run under the caller's correlation id and log how long it took."""
-        given = (self.request.get("correlation") or (self.request.headers or {}).get("correlation")) or ""
-        token = correlation_id.set(given or new_correlation_id())
-        started = time.perf_counter()
-        try:
-            return super().__call__(*args, **kwargs)
-        finally:
-            log.debug("%s took %.1f ms", self.name, (time.perf_counter() - started) * 1000)
-            correlation_id.reset(token)
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:  # noqa: ARG002 -- Celery's signature
+        """Go on with what the caller began, so that every line says so, Celery's own included."""
+        resume({**self.request.__dict__, **(self.request.headers or {})})
+        self.started = time.perf_counter()
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002 -- Celery's signature
+        """Log how it went and how long it took."""
+        seconds = time.perf_counter() - self.started
+        fields = {"celery.task.name": self.name, "event.outcome": status.lower(), "event.duration": int(seconds * 1e9)}
+        log.info("%s %s %.1f ms", self.name, status.lower(), seconds * 1000, extra={"fields": fields})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from config.cause import cause
 from services.leaderboard.keys import MAX_USER_ID, BoardKeys, member
 from services.resources import Resources
 
@@ -109,8 +110,9 @@ def publish(resources: Resources, board: str) -> Publication:
             keys.doorbell,
             keys.deferred,
             keys.updates,
+            keys.causes,
         ),
-        [rfc3339(now), int(now.timestamp() * 1000), SCORE_FRAME_MS, CACHE_SECONDS, MAX_USER_ID],
+        [rfc3339(now), int(now.timestamp() * 1000), SCORE_FRAME_MS, CACHE_SECONDS, MAX_USER_ID, cause.get().written()],
     )
     if outcome == b"later":
         return Publication("later", 0, int(number) if schedule[0] else None)

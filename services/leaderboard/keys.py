@@ -43,6 +43,11 @@ class BoardKeys:
         return self._key("updates")
 
     @property
+    def causes(self) -> str:
+        """The channel that tells what caused a board. Apart from the boards, whose shape is public."""
+        return self._key("causes")
+
+    @property
     def generation(self) -> str:
         """Counts how often the top 10 moved, so that a slow reader cannot cache an old board."""
         return self._key("generation")

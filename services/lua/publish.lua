@@ -3,9 +3,9 @@
 --
 -- KEYS[1] standings   KEYS[2] players   KEYS[3] top10 (cache)   KEYS[4] published: hash of version, ids, entries, at, updatedAt
 -- KEYS[5] loaded      KEYS[6] doorbell  KEYS[7] deferred: a later recomputation is on its way
--- KEYS[8] the channel
+-- KEYS[8] the channel   KEYS[9] the channel that says, just before a board, what caused it: "version JSON"
 -- ARGV[1] now, RFC 3339   ARGV[2] now, Unix milliseconds   ARGV[3] least milliseconds between frames that only change scores
--- ARGV[4] life of the cache in seconds   ARGV[5] the largest user id, which members count down from
+-- ARGV[4] life of the cache in seconds   ARGV[5] the largest user id, which members count down from   ARGV[6] the cause
 -- Returns {'published', version} | {'unchanged', version} | {'later', milliseconds, 1 if the caller is to schedule it}
 --         | {'not loaded', 0}
 --
@@ -43,5 +43,6 @@ version = string.format('%.0f', version > 0 and version + 1 or ARGV[2])
 local board = '{"leaderboard":[' .. entry_list .. '],"updatedAt":"' .. ARGV[1] .. '","version":' .. version .. '}'
 redis.call('HSET', KEYS[4], 'version', version, 'ids', id_list, 'entries', entry_list, 'at', ARGV[2], 'updatedAt', ARGV[1])
 redis.call('SET', KEYS[3], board, 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[9], version .. ' ' .. ARGV[6])
 redis.call('PUBLISH', KEYS[8], board)
 return {'published', tonumber(version)}

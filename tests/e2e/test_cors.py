@@ -47,7 +47,7 @@ def readable(answer: httpx.Response, origin: str = GAME) -> bool:
     exposed = answer.headers.get("Access-Control-Expose-Headers")
     return (
         answer.headers.get_list(ALLOW) == [origin]
-        and exposed == "Retry-After, X-Cache, X-Correlation-Id"
+        and exposed == "Retry-After, X-Cache, X-Correlation-Id, X-Request-Id"
         and "Origin" in answer.headers.get_list("Vary", split_commas=True)
         and "Access-Control-Allow-Credentials" not in answer.headers
     )

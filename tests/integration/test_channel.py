@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -28,6 +29,7 @@ class Ear:
 
     def __init__(self, once_subscribed: Callable[[], object], enough: int) -> None:
         self.heard: list[object] = []
+        self.causes: dict[int, dict[str, Any]] = {}
         self._once_subscribed = once_subscribed
         self._enough = enough
 
@@ -36,6 +38,9 @@ class Ear:
 
     def board_changed(self, body: str) -> None:
         self._note(json.loads(body)["leaderboard"][0]["userId"])
+
+    def board_caused(self, version: int, why: dict[str, Any]) -> None:
+        self.causes[version] = why
 
     def session_ended(self, user_id: int, session_id: str | None, reason: str) -> None:
         self._note((user_id, session_id, reason))

@@ -32,6 +32,9 @@ class Listener(Protocol):
     def board_changed(self, body: str) -> None:
         """A board was published."""
 
+    def board_caused(self, version: int, why: dict[str, Any]) -> None:
+        """What the board of this version, which is published next, was caused by (`config.cause`)."""
+
     def session_ended(self, user_id: int, session_id: str | None, reason: str) -> None:
         """A player's session was ended, or all of them."""
 
@@ -45,7 +48,7 @@ class Channel:
     def __init__(self, resources: Resources, board: str, listener: Listener) -> None:
         """Nothing is connected before `start`."""
         self._resources = resources
-        self._updates = BoardKeys(board).updates
+        self._updates, self._causes = BoardKeys(board).updates, BoardKeys(board).causes
         self._listener = listener
         self._started = False
         self._open = Event()
@@ -74,7 +77,7 @@ class Channel:
     def _hear(self) -> None:
         pubsub: PubSub = self._resources.redis.pubsub()
         try:
-            pubsub.subscribe(ENDED_CHANNEL, self._updates)
+            pubsub.subscribe(ENDED_CHANNEL, self._causes, self._updates)
             asked = False
             while True:
                 message = pubsub.get_message(timeout=HEALTH_SECONDS)
@@ -91,7 +94,7 @@ class Channel:
                 pubsub.close()
 
     def _take(self, message: dict[str, Any]) -> None:
-        """The board's channel is confirmed last, so both are open then; each confirmation may follow a gap."""
+        """The board's channel is confirmed last, so all are open then; each confirmation may follow a gap."""
         own = message["channel"] == self._updates.encode()
         if message["type"] == "subscribe" and own:
             self._open.set()
@@ -100,6 +103,9 @@ class Channel:
             body = message["data"].decode()
             BROADCAST_LAG.observe(max(0.0, time.time() - _updated_at(body)))
             self._listener.board_changed(body)
+        elif message["type"] == "message" and message["channel"] == self._causes.encode():
+            version, _, why = message["data"].decode().partition(" ")
+            self._listener.board_caused(int(version), json.loads(why))
         elif message["type"] == "message":
             ended = json.loads(message["data"])
             self._listener.session_ended(ended["userId"], ended["sessionId"], ended["reason"])

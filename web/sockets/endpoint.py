@@ -22,12 +22,11 @@ from config.catalogue import BOARD
 from services import sessions
 from services.errors import Forbidden, InvalidRequest, ServiceUnavailable
 from services.resources import Resources
-from web.auth import bearer
+from web.auth import credentials
 from web.context import resources
 from web.sockets.hub import Hub
 from web.sockets.loop import Loop
 from web.sockets.member import Member
-from web.tokens import read_access_token
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +106,8 @@ def _check_handshake() -> None:
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     request.environ.pop("HTTP_SEC_WEBSOCKET_PROTOCOL", None)  # There is none to choose from.
     if request.headers.get("Authorization"):
-        credentials = read_access_token(bearer())
-        player = sessions.authenticate(resources(), credentials.user_id, credentials.session_id)
-        g.welcome = (player, credentials)
+        found = credentials()
+        g.welcome = (sessions.authenticate(resources(), found.user_id, found.session_id), found)
 
 
 def _check_version_and_key() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,11 +20,13 @@ import gevent
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
+from config.cause import Cause, cause, resume
+from config.tracing import resumed
 from services import sessions
 from services.errors import FairboardError, InternalError, ServiceUnavailable
 from services.leaderboard.reading import read_board
 from services.resources import Resources
-from web.metrics import FRAMES
+from web.metrics import COMMIT_TO_FRAME, FRAMES
 from web.sockets import frames
 from web.sockets.channel import Channel
 from web.sockets.loop import Loop
@@ -44,13 +48,14 @@ NOTICE_SECONDS = 0.2
 """How long it takes another process to notice that a socket has ended, and to say so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Board:
     """A board as everybody gets it."""
 
     version: int
     update: bytes
     """The whole frame."""
+    cause: Cause
 
 
 class Hub:
@@ -62,6 +67,8 @@ class Hub:
         """Nothing is connected before the first socket, hence after gunicorn's fork. `context` is the application's."""
         self.loop = loop
         self.board: Board | None = None
+        self._next: tuple[int, dict[str, Any]] = (0, {})
+        """The version that is to come, and its cause."""
         self.closing = False
         self._resources = resources
         self._name = board
@@ -152,11 +159,18 @@ class Hub:
 
     # What the channel hears
 
+    def board_caused(self, version: int, why: dict[str, Any]) -> None:
+        """Note the cause of the board that is published next. One from an older worker comes without."""
+        self._next = version, why
+
     def board_changed(self, body: str) -> None:
         """Keep a board if it is newer; whoever is in the room will get it."""
         version = int(json.loads(body)["version"])
         if self.board is None or version > self.board.version:
-            self.board = Board(version, event_frame("leaderboard:update", body))
+            expected, why = self._next
+            self.board = Board(
+                version, event_frame("leaderboard:update", body), resume(why if expected == version else {})
+            )
             self._board_wanted.set()
 
     def session_ended(self, user_id: int, session_id: str | None, reason: str) -> None:
@@ -215,11 +229,12 @@ class Hub:
         """
         self._board_wanted.wait()
         self._board_wanted.clear()
-        count = 0
+        sent: Counter[Board] = Counter()
         for members in in_chunks(list(self._room), CHUNK):
-            if self.board:
-                count += self._offer(self.board, members)
-        FRAMES.inc(count)
+            if board := self.board:
+                sent[board] += self._offer(board, members)
+        for board, count in sent.items():
+            _note(board, count)
 
     def _offer(self, board: Board, members: Sequence[Member]) -> int:
         """Send a board to those who can take it and have not seen it. To how many."""
@@ -243,6 +258,18 @@ class Hub:
             member.answered(InternalError())
         else:
             member.answered((player, credentials))
+
+
+def _note(board: Board, count: int) -> None:
+    """A frame is out: the end of what a request began."""
+    cause.set(board.cause)
+    FRAMES.inc(count)
+    if board.cause.rung_at is not None:
+        COMMIT_TO_FRAME.observe(max(0.0, time.time() - board.cause.rung_at))
+    with resumed("leaderboard:update", board.cause.traceparent):
+        log.info(
+            "board %d to %d sockets", board.version, count, extra={"fields": {"fairboard.board.version": board.version}}
+        )
 
 
 def _forever(turn: Callable[[], None]) -> None:
