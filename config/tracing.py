@@ -77,7 +77,8 @@ def instrument(engine: Engine | None = None, redis: Redis | None = None) -> None
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415
 
     if engine is not None:
-        SQLAlchemyInstrumentor().instrument(engine=engine)
+        # It says that it wants SQLAlchemy before 2.1, and works with it: a test looks for these spans.
+        SQLAlchemyInstrumentor().instrument(engine=engine, skip_dep_check=True)
     if redis is not None:
         RedisInstrumentor.instrument_client(redis)
 
