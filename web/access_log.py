@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from web.context import USER
 from web.metrics import PROBLEM, asked_for
 
 log = logging.getLogger("fairboard.access")
 
-USER = "fairboard.user"
-"""Where in the WSGI environment the user id of a valid access token is left."""
 PROBES = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines; their lines are for DEBUG."""
 

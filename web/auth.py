@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from services import sessions
 from services.errors import AccountSuspended, FairboardError, Forbidden, Unauthorized
 from services.sessions import Player
-from web.access_log import USER
-from web.context import resources
+from web.context import USER, resources
 from web.parsing import read_body
 from web.tokens import Credentials, read_access_token
 

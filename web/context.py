@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from services.resources import Resources
 from web.doorbell import Doorbell
 
+USER = "fairboard.user"
+"""Where in the WSGI environment the user id of a valid access token is left, for the log."""
 RESOURCES, DOORBELL, DRAINING = "fairboard-resources", "fairboard-doorbell", "fairboard-draining"
 
 

@@ -233,7 +233,7 @@ class Hub:
         for members in in_chunks(list(self._room), CHUNK):
             if board := self.board:
                 sent[board] += self._offer(board, members)
-        for board, count in sent.items():
+        for board, count in (+sent).items():  # Those that somebody got.
             _note(board, count)
 
     def _offer(self, board: Board, members: Sequence[Member]) -> int:
