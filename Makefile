@@ -5,7 +5,7 @@ PLAYERS ?= 12
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-live evaluate pictures lock clean
+.PHONY: attack help run test lint format bench bench-live evaluate pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-live: .venv/.installed-dev ## Measure the live board beside Socket.IO; nee
 
 evaluate: .venv/.installed-dev ## Measure how well cheats are found (HUMANS=FILE, ARGS=--quick)
 	$(BIN)/python -m bench.evaluate $(if $(HUMANS),--humans $(HUMANS)) $(ARGS)
+
+attack: .venv/.installed-dev ## Attack it at full size, half an hour, and keep the figures in docs/attacks.md
+	$(BIN)/python -m tests.attacks $(ARGS)
 
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures

@@ -1,0 +1,115 @@
+"""`make attack`: the attacks at full size. Prints what became of each, and keeps it in docs/attacks.md.
+
+make attack                    all of them; about half an hour on two cores
+make attack ARGS='bursts'      one of them; docs/attacks.md stays as it is
+make attack ARGS='--part 100'  a hundredth of each
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tests.attacks import logins, mutations, races, schema, wire
+from tests.attacks.outcome import Outcome
+from tests.processes import ROOT
+from tests.support.ground import make_settings, opened, running_servers
+from tests.support.stack import Stack, running_stack
+
+REPORT = ROOT / "docs" / "attacks.md"
+HEAD = """# Attacks
+
+Written by `make attack`, which runs them against real servers. Small versions of them run with the tests. What each is
+against is in [security.md](security.md).
+
+{date:%Y-%m-%d}, {machine}, Python {python}.
+
+| attack | tries | wanted | found | held | seconds |
+|---|---|---|---|---|---|
+"""
+
+
+def on_servers(attack: Callable[..., Outcome]) -> Callable[[int], Outcome]:
+    """The attack on PostgreSQL and Redis of its own."""
+
+    def run(tries: int) -> Outcome:
+        with running_servers() as servers:
+            settings = make_settings(servers)
+            with opened(settings) as resources:
+                return attack(settings, resources, tries)
+
+    return run
+
+
+def on_a_stack(attack: Callable[[Stack, int], Outcome]) -> Callable[[int], Outcome]:
+    """The attack on a whole Fairboard of its own."""
+
+    def run(tries: int) -> Outcome:
+        with running_stack() as stack:
+            return attack(stack, tries)
+
+    return run
+
+
+def slow_clients(stack: Stack, tries: int) -> Outcome:
+    """Slowloris for half a minute."""
+    return wire.slow_clients(stack.port, tries, 30)
+
+
+def smuggling(stack: Stack, tries: int) -> Outcome:
+    """Each way to hide a request, again and again."""
+    return wire.smuggling(stack.port, tries, "gunicorn")
+
+
+ATTACKS: dict[str, tuple[Callable[[int], Outcome], int]] = {
+    "access-tokens": (mutations.access_tokens, 500_000),
+    "action-tokens": (mutations.tokens_of_actions, 500_000),
+    "replays": (on_servers(races.replays), 100_000),
+    "bursts": (on_servers(races.bursts), 10_000),
+    "smuggling": (on_a_stack(smuggling), 10),
+    "slowloris": (on_a_stack(slow_clients), 2_000),
+    "guessing": (on_a_stack(logins.guessing), 5_000),
+    "timing": (on_a_stack(logins.timing), 1_500),
+    "schema": (on_a_stack(schema.examples), 1_000),
+}
+
+
+def main() -> None:
+    """Run the attacks asked for; exit 1 if one got through."""
+    parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"which of: {', '.join(ATTACKS)} (all)")
+    parser.add_argument("--part", type=int, default=1, help="run this fraction of each")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.attacks) - set(ATTACKS):
+        parser.error(f"no such attack: {', '.join(unknown)}")
+    rows, held = [], True
+    for name in arguments.attacks or ATTACKS:
+        attack, tries = ATTACKS[name]
+        print(f"== {name} ...", flush=True)
+        outcome = attack(max(2, tries // arguments.part))
+        held &= outcome.held
+        rows.append(row(outcome))
+        print(rows[-1], flush=True)
+    if not arguments.attacks and arguments.part == 1:
+        keep(rows)
+    raise SystemExit(0 if held else 1)
+
+
+def row(outcome: Outcome) -> str:
+    """A line of the table."""
+    held = "yes" if outcome.held else "**no**"
+    cells = (outcome.attack, f"{outcome.tries:,}", outcome.wanted, outcome.found, held, f"{outcome.seconds:,.0f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def keep(rows: list[str]) -> None:
+    """Write the report anew."""
+    head = HEAD.format(date=datetime.now(UTC), machine=platform.platform(), python=platform.python_version())
+    REPORT.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    print(f"Written to {REPORT}")
+
+
+if __name__ == "__main__":
+    main()

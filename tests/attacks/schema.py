@@ -1,0 +1,48 @@
+"""Schemathesis at full size: a thousand examples for each call, and calls that follow from each other."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from tests.attacks.outcome import Clock, Outcome
+from tests.support.players import PASSWORD, log_in, new_name
+from tests.support.schema import ENDS_THE_SESSION, report, run, without_limits
+from tests.support.stack import Stack
+
+PHASES = "examples,coverage,fuzzing,stateful"
+HOURS = 2
+LIFE = "7200"
+
+
+def examples(stack: Stack, each: int) -> Outcome:
+    """So many examples for each call of the document, as an analyst, who may call everything."""
+    clock, name = Clock(), new_name()
+    made = stack.command("create-user", name, "--role", "analyst", "--password-stdin", text=PASSWORD + "\n")
+    assert made.returncode == 0, made.stderr
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        without_limits(stack),
+        stack.another_web(ACCESS_TOKEN_SECONDS=LIFE, WEB_WORKERS="2") as web,
+    ):
+        analyst = log_in(stack, name, url=web.url)
+        done = run(
+            stack,
+            Path(folder),
+            f"--url={web.url}",
+            f"--header=Authorization: Bearer {analyst.access}",
+            f"--exclude-path-regex={ENDS_THE_SESSION}",
+            f"--max-examples={each}",
+            phases=PHASES,
+            seconds=HOURS * 3_600,
+        )
+        analyst.close()
+    errors = stack.web.text().count("ERROR") + web.part.text().count("ERROR")
+    told = re.findall(r"^.*(?:generated|passed|failed|Scenarios).*$", done.stdout, re.MULTILINE)
+    found = f"{'; '.join(line.strip(' .') for line in told)}; {errors} errors in the log"
+    held = done.returncode == 0 and not errors
+    if not held:
+        print(report(done.stdout))
+    wanted = "no 5xx, and what the document says"
+    return Outcome("schemathesis, stateful too", each, wanted, found, held, clock.seconds)

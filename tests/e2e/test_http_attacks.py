@@ -1,0 +1,109 @@
+"""What a player with a proxy can do to HTTP itself: smuggle, pipeline, dawdle, lie about hosts and methods."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.attacks.wire import DECLARED, SMUGGLED, answered_hidden, answers, slow_clients
+from tests.support.players import Player, fill_board
+from tests.support.stack import Stack
+
+Newcomer = Callable[[], Player]
+
+
+@pytest.mark.parametrize("case", SMUGGLED)
+def test_no_request_hides_in_another(stack: Stack, case: str) -> None:
+    received = answers(stack.port, SMUGGLED[case])
+    assert not answered_hidden(received), received
+    if case not in DECLARED and received:  # Nothing comes while the server waits for the rest of a chunk.
+        assert re.match(rb"HTTP/1\.[01] (4\d\d|501) ", received), received
+    assert stack.web.text().count("hidden-request") == 0
+
+
+def test_requests_in_one_packet_are_answered_in_order_to_whom_they_are_from(newcomer: Newcomer) -> None:
+    one, other = newcomer(), newcomer()
+    request = "GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n"
+    received = answers(one.stack.port, "".join(request.format(who.access) for who in (one, other, one)))
+    assert re.findall(r'"username":"([^"]+)"', received.decode()) == [one.username, other.username, one.username]
+
+
+def test_who_dawdles_holds_up_nobody_and_is_told_in_the_end(stack: Stack) -> None:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as dawdler:
+        begun = time.monotonic()
+        dawdler.sendall(b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        dawdler.sendall(b"Content-Length: 100\r\n\r\n{")
+        assert slow_clients(stack.port, 100, 2).held
+        assert dawdler.recv(65_536).startswith(b"HTTP/1.1 400 ")
+        assert time.monotonic() - begun < 20
+        dawdler.settimeout(5)
+        while dawdler.recv(65_536):
+            pass  # The rest of the answer, and then the end of the connection.
+
+
+@pytest.mark.parametrize(
+    "header", ["Host", "X-Forwarded-Host", "X-Host", "X-Original-URL", "X-Rewrite-URL", "Forwarded"]
+)
+@pytest.mark.parametrize("path", ["/", "/api/docs", "/api/openapi.json", "/api/me", "/nowhere", "/ws"])
+def test_no_answer_repeats_what_a_header_says_about_hosts(stack: Stack, header: str, path: str) -> None:
+    answer = httpx.get(stack.url + path, headers={header: "evil.example"}, trust_env=False)
+    assert "evil.example" not in answer.text + str(answer.headers)
+    assert answer.status_code == httpx.get(stack.url + path, trust_env=False).status_code
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])
+def test_a_method_is_what_it_is(player: Player, header: str) -> None:
+    answer = player.http.get("/api/auth/logout", headers={**player.headers, header: "POST"})
+    assert answer.status_code == 405
+    assert player.get("/api/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/api/review/cases/../../me", "/api//me", "/api/./me", "/API/ME", "/api/me/", "/api/me%2f", "/api/me%00"),
+        *("/api/me;x", "/static/..%2f..%2fwsgi.py", "/static/%2e%2e/%2e%2e/wsgi.py", "/static/....//wsgi.py"),
+        *("/api/docs/..%2f..%2fwsgi.py", "/metrics/", "/api/review/cases/%31%27", "/api/review/cases/-1"),
+    ],
+)
+def test_another_way_to_write_a_path_leads_nowhere(stack: Stack, player: Player, path: str) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {player.access}\r\nConnection: close\r\n\r\n"
+    received = answers(stack.port, request)
+    assert re.match(rb"HTTP/1\.1 (400|403|404) ", received), received
+    assert b"create_app" not in received
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Host": "evil.example"}, {"Range": "bytes=0-1"}])
+def test_what_one_asks_of_the_board_changes_nothing_for_others(player: Player, headers: dict[str, str]) -> None:
+    fill_board(player.stack)
+    player.stack.wait_until_quiet()
+    usual = player.get("/api/leaderboard").json()["leaderboard"]
+    assert len(usual) == 10
+    for query in ("limit=1", "limit=001", "limit=100", "limit=0", "limit=10&x=1", "limit=-1", "LIMIT=1", "limit=1%00"):
+        player.http.get(f"/api/leaderboard?{query}", headers={**player.headers, **headers})
+        after = player.get("/api/leaderboard")
+        assert after.json()["leaderboard"] == usual, query
+        assert after.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("origin", ["null", "https://evil.example", "http://127.0.0.1.evil.example", "file://", ""])
+def test_no_other_page_may_read_an_answer(player: Player, origin: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        answer = player.http.request(method, "/api/me", headers={**player.headers, **asks})
+        assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_form_of_another_page_does_nothing(player: Player, kind: str) -> None:
+    """What a browser sends across origins without asking: no token comes with it, and its type is not taken."""
+    headers = {"Content-Type": kind, "Origin": "https://evil.example", "Cookie": f"accessToken={player.access}"}
+    for path in ("/api/actions/request", "/api/action/complete", "/api/auth/logout", "/api/auth/refresh"):
+        assert player.http.post(path, content=b'{"actionType":"reaction"}', headers=headers).status_code == 401
+    assert player.http.post("/api/auth/login", content=b"{}", headers=headers).status_code == 415
+    assert player.get("/api/me").status_code == 200
