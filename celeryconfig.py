@@ -1,5 +1,7 @@
 """Celery's settings. Plain data; docs/adr/0003-doorbell.md gives the reasons and what was tried."""
 
+from celery.schedules import crontab
+
 from config.settings import get_settings
 
 _settings = get_settings()
@@ -59,6 +61,16 @@ beat_schedule = {
         "task": "maintenance.reconcile",
         "schedule": 2.0,
         "options": {"expires": 10, "ignore_result": True},
+    },
+    "look for accounts of one hand": {
+        "task": "anticheat.analyse_groups",
+        "schedule": crontab(minute=7),
+        "options": {"expires": 3_000},
+    },
+    "take in every window that is over": {
+        "task": "anticheat.analyse_all",
+        "schedule": crontab(hour=3, minute=23),
+        "options": {"expires": 36_000},
     },
     "purge what has expired": {
         "task": "maintenance.purge_tokens",

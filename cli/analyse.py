@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from cli.events_file import FileError, read
+from config.settings import get_settings
 
 QUIET_SECONDS = 2.0
 """Work that takes longer says how far it is."""
@@ -17,11 +20,12 @@ MOST_COMPLAINTS = 50
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option(
     "--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of to stdout."
 )
-def analyse(file: Path, out: Path | None) -> None:
+@click.option("--player", help="Instead of FILE: this player of the running Fairboard, from the stored events.")
+def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
     """Run the detectors over the events in FILE, a CSV, gzipped or not, rows in any order.
 
     One JSON line per player comes out. A bad row is reported and the rest goes on; the exit code is then 2.
@@ -30,7 +34,26 @@ def analyse(file: Path, out: Path | None) -> None:
     (completed_at, timestamp ...), claimed_ms (completion_time, duration_ms, time_ms ...), and if there are any:
     issued_at (requested_at, started_at ...), action (action_type ...), outcome (`ok`, or an error code), address (ip),
     agent (user_agent). Times are Unix seconds or milliseconds, or RFC 3339. Other columns are ignored.
+
+    With --player the line says as well whether the state that is stored equals the one computed anew, byte for byte;
+    the exit code is 1 if it does not.
     """
+    if (file is None) == (player is None):
+        raise click.UsageError("Name a file, or a player with --player.")
+    sys.exit(_from_file(file, out) if file else _from_database(str(player), out))
+
+
+def _from_database(player: str, out: Path | None) -> int:
+    from services.anticheat.recompute import recompute  # noqa: PLC0415 -- NumPy takes half a second
+    from services.resources import for_background  # noqa: PLC0415
+
+    line = recompute(for_background(get_settings()), player).as_dict()
+    with _target(out) as target:
+        target.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return 1 if line["stored"] and not line["stored"]["same_bytes"] else 0
+
+
+def _from_file(file: Path, out: Path | None) -> int:
     from cli.verdicts import compared, verdict  # noqa: PLC0415 -- NumPy takes half a second, and `--help` needs none
 
     progress = _Progress()
@@ -40,12 +63,16 @@ def analyse(file: Path, out: Path | None) -> None:
     except FileError as error:
         raise click.ClickException(f"{file}: {error}") from None
     together = compared(contents, progress.say)
-    with out.open("w", encoding="utf-8") if out else sys.stdout as target:
+    with _target(out) as target:
         for number, name in enumerate(sorted(contents.players), start=1):
             target.write(json.dumps(verdict(contents, name, together), ensure_ascii=False) + "\n")
             progress.say(f"{number:,} of {len(contents.players):,} players judged")
     complaints.end()
-    sys.exit(2 if contents.bad else 0)
+    return 2 if contents.bad else 0
+
+
+def _target(out: Path | None) -> AbstractContextManager[TextIO]:
+    return out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout)
 
 
 class _Progress:

@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     io_uring: bool = Field(
         True, description="Whether frames go out through io_uring, many in one system call, where the kernel allows it."
     )
-    analysis_window: int = Field(10, ge=1, le=50, description="Seconds between two analyses of one player.")
+    analysis_window: int = Field(60, ge=1, le=3_600, description="Seconds between two analyses of one player.")
 
     database_pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL connections of one web process.")
     database_deadline: float = Field(1.2, gt=0, le=60, description="Longest wait for PostgreSQL in a request.")

@@ -17,7 +17,7 @@ from services import passwords, rate_limits, sessions
 from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest, ServiceUnavailable, UsernameTaken
 from services.leaderboard.standings import rank
 from services.resources import Resources
-from services.sessions import Player
+from services.sessions import Origin, Player
 
 MIN_NAME, MAX_NAME = 3, 32
 ALL_ADDRESSES = 10
@@ -122,7 +122,7 @@ def create_user(resources: Resources, *, username: str, password: str, role: str
         raise ServiceUnavailable from error
 
 
-def log_in(resources: Resources, *, username: str, password: str, address: str) -> Login:
+def log_in(resources: Resources, *, username: str, password: str, address: str, user_agent: str = "") -> Login:
     """Begin a session. Raises InvalidCredentials, AccountSuspended, RateLimitExceeded or ServiceUnavailable.
 
     An unknown name takes the same steps and the same time as a wrong password.
@@ -140,7 +140,7 @@ def log_in(resources: Resources, *, username: str, password: str, address: str) 
         rate_limits.remember(resources, _place(username, address), KNOWN_SECONDS)
         if row.status == "suspended":
             raise AccountSuspended
-        return _begin(resources, row, password)
+        return _begin(resources, row, password, sessions.origin(resources, address, user_agent))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
 
@@ -178,7 +178,7 @@ def _find(resources: Resources, username: str) -> _Row | None:
     return _Row(*row) if row else None
 
 
-def _begin(resources: Resources, row: _Row, password: str) -> Login:
+def _begin(resources: Resources, row: _Row, password: str, came_from: Origin) -> Login:
     lifetime = timedelta(seconds=resources.settings.refresh_token_seconds)
     rehashed = passwords.hash_password(password) if passwords.needs_rehash(row.password_hash) else None
     with transaction(resources.engine) as connection:
@@ -186,7 +186,7 @@ def _begin(resources: Resources, row: _Row, password: str) -> Login:
             connection.execute(
                 text("UPDATE users SET password_hash = :hash WHERE id = :id"), {"hash": rehashed, "id": row.id}
             )
-        session_id, refresh_id = sessions.open_session(connection, row.id, lifetime)
+        session_id, refresh_id = sessions.open_session(connection, row.id, lifetime, came_from)
     return Login(Player(row.id, session_id, row.username, row.role, row.status), refresh_id)
 
 

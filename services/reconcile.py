@@ -5,7 +5,6 @@ and the purge of what nobody needs any more. All of it is harmless when it runs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
@@ -14,7 +13,6 @@ from models.database import autocommit, transaction
 from services.leaderboard.board import place
 from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
-from services.redis_client import translate_outage
 from services.resources import Resources
 
 DRAIN_BATCH = 500
@@ -71,17 +69,6 @@ def drain_outbox(resources: Resources) -> Drained:
         players |= {user_id for _, user_id in rows}
         if len(rows) < DRAIN_BATCH:
             return Drained(drained, players)
-
-
-def due_for_analysis(resources: Resources, players: Iterable[int]) -> list[int]:
-    """Those of the players whose doorbell was silent; it is rung now, and stays so for the analysis window."""
-    ordered = sorted(players)
-    window = resources.settings.analysis_window
-    with translate_outage():
-        pipeline = resources.redis.pipeline(transaction=False)
-        for user_id in ordered:
-            pipeline.set(f"anticheat:{{{user_id}}}:doorbell", "1", nx=True, ex=window)
-        return [user_id for user_id, rung in zip(ordered, pipeline.execute(), strict=True) if rung]
 
 
 def sweep(resources: Resources, board: str) -> int | None:

@@ -70,6 +70,11 @@ class Resources:
         return load_script(self.quick, "admit")
 
     @cached_property
+    def note_refusal_script(self) -> Script:
+        """Refused calls for the analysis: lua/note_refusal.lua."""
+        return load_script(self.quick, "note_refusal")
+
+    @cached_property
     def refresh_sessions_script(self) -> Script:
         """Sessions in the cache: lua/refresh_sessions.lua."""
         return load_script(self.quick, "refresh_sessions")

@@ -7,12 +7,15 @@ so a slow reader cannot bring a dead session back.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -24,6 +27,7 @@ from services.resources import Resources
 CACHE_SECONDS = 300
 ENDED_CHANNEL = "sessions:ended"
 """Where web processes hear whose sockets to close."""
+LONGEST_AGENT = 200
 MAX_ASKED = 1_000
 """Sessions that one question to PostgreSQL may name."""
 SUSPENDED = "-ACCOUNT_SUSPENDED"
@@ -51,20 +55,40 @@ class Player:
     status: str
 
 
+class Origin(NamedTuple):
+    """Where a session was last begun or renewed from."""
+
+    address: str = ""
+    """A keyed hash."""
+    user_agent: str = ""
+
+
+NOWHERE = Origin()
+
+
 def session_key(user_id: int, session_id: uuid.UUID) -> str:
     """The session's key in Redis, in the same slot as the player's limits."""
     return f"session:{{{user_id}}}:{session_id}"
 
 
-def open_session(connection: Connection, user_id: int, lifetime: timedelta) -> tuple[uuid.UUID, uuid.UUID]:
+def origin(resources: Resources, address: str, user_agent: str) -> Origin:
+    """What is kept of where a session comes from: enough to see that two share it, and no address."""
+    key = resources.settings.jwt_secret[0].encode()
+    digest = hmac.new(key, b"address " + address.encode(), hashlib.sha256).hexdigest()[:32]
+    return Origin(digest if address else "", user_agent[:LONGEST_AGENT].replace("\0", ""))
+
+
+def open_session(
+    connection: Connection, user_id: int, lifetime: timedelta, came_from: Origin
+) -> tuple[uuid.UUID, uuid.UUID]:
     """Begin a session. Returns its id and the id of its first refresh token."""
     session_id, refresh_id = uuid.uuid4(), uuid.uuid4()
     connection.execute(
         text(
-            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) "
-            "VALUES (:id, :user_id, :refresh_id, now() + :life)"
+            "INSERT INTO sessions (id, user_id, refresh_id, expires_at, address, user_agent) "
+            "VALUES (:id, :user_id, :refresh_id, now() + :life, :address, :user_agent)"
         ),
-        {"id": session_id, "user_id": user_id, "refresh_id": refresh_id, "life": lifetime},
+        {"id": session_id, "user_id": user_id, "refresh_id": refresh_id, "life": lifetime, **came_from._asdict()},
     )
     return session_id, refresh_id
 
@@ -107,7 +131,9 @@ def authenticate_and_get(
     return player, values
 
 
-def rotate(resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID) -> uuid.UUID:
+def rotate(
+    resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id: uuid.UUID, came_from: Origin = NOWHERE
+) -> uuid.UUID:
     """Spend a refresh token. Returns the id of the next one. Raises InvalidToken for one that was spent, and ends the
 
     session when that looks like theft (RFC 9700, section 4.14.2).
@@ -117,10 +143,11 @@ def rotate(resources: Resources, user_id: int, session_id: uuid.UUID, refresh_id
     with autocommit(resources.engine) as connection:
         spent = connection.execute(
             text(
-                "UPDATE sessions SET refresh_id = :next, rotated_at = now() "
+                "UPDATE sessions SET refresh_id = :next, rotated_at = now(), "
+                "address = :address, user_agent = :user_agent "
                 "WHERE id = :id AND refresh_id = :refresh_id AND revoked_at IS NULL AND expires_at > now()"
             ),
-            {"id": player.session_id, "refresh_id": refresh_id, "next": next_id},
+            {"id": player.session_id, "refresh_id": refresh_id, "next": next_id, **came_from._asdict()},
         )
         if spent.rowcount == 1:
             return next_id

@@ -9,12 +9,13 @@ from typing import Any
 
 from flask import Blueprint, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis
 
 from models.database import DatabaseUnavailableError
+from services.anticheat.schedule import backlog as analysis_backlog
 from services.reconcile import outbox_backlog
 from services.redis_client import AWAY, make_redis
 from services.resources import Resources
@@ -91,8 +92,9 @@ class _Backlog(Collector):
             log.warning("metrics without queues: %s", error)
         try:
             yield from self._outbox()
+            yield from self._analysis()
         except DatabaseUnavailableError as error:
-            log.warning("metrics without outbox: %s", error)
+            log.warning("metrics without outbox and analysis: %s", error)
 
     def _queues(self) -> Iterator[Metric]:
         broker: Redis = make_redis(self._own.settings.celery_url, deadline=self._own.redis_deadline)
@@ -106,3 +108,20 @@ class _Backlog(Collector):
         rows, seconds = outbox_backlog(self._own)
         yield GaugeMetricFamily("fairboard_outbox_rows", "Standings that Redis may not have yet.", value=rows)
         yield GaugeMetricFamily("fairboard_outbox_age_seconds", "Age of the oldest of them.", value=seconds)
+
+    def _analysis(self) -> Iterator[Metric]:
+        found = analysis_backlog(self._own)
+        yield GaugeMetricFamily("fairboard_analysis_due", "Players whose analysis is due.", value=found.due)
+        lag = "Since when the one who waits longest is due, in seconds."
+        yield GaugeMetricFamily("fairboard_analysis_lag_seconds", lag, value=found.oldest_seconds)
+        parked = "Players whose analysis failed again and again."
+        yield GaugeMetricFamily("fairboard_analysis_parked", parked, value=found.parked)
+        yield GaugeMetricFamily("fairboard_held_players", "Players held until a decision.", value=found.held)
+        cases = GaugeMetricFamily("fairboard_open_cases", "Cases to be decided.", labels=["severity"])
+        for severity in ("low", "medium", "high"):
+            cases.add_metric([severity], found.open_cases.get(severity, 0))
+        yield cases
+        done = CounterMetricFamily("fairboard_analyses", "Analyses by what they came to.", labels=["outcome"])
+        for outcome, number in sorted(found.analyses.items()):
+            done.add_metric([outcome], number)
+        yield done

@@ -10,9 +10,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from models.database import DatabaseUnavailableError
-from services import errors
+from services import errors, refusals
 from services.errors import FairboardError
 from services.redis_client import RedisUnavailableError
+from web.context import USER, resources
 from web.metrics import PROBLEM
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ _BY_STATUS: dict[int, type[FairboardError]] = {
 def problem(error: FairboardError) -> Response:
     """The answer to a request that failed."""
     request.environ[PROBLEM] = error.code
+    _note(error)
     body: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
         "title": error.title,
@@ -44,6 +46,13 @@ def problem(error: FairboardError) -> Response:
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="fairboard"'
     return response
+
+
+def _note(error: FairboardError) -> None:
+    """Refusals of actions tell broken clients and cheats from others; those of dead sessions tell nothing."""
+    caller: int | None = request.environ.get(USER)
+    if caller is not None and request.blueprint == "actions" and error.status not in (401, 403):
+        refusals.note(resources(), caller, error.code)
 
 
 def register_error_handlers(app: Flask) -> None:

@@ -38,7 +38,7 @@ def course(events: Iterable[Event], refusals: Iterable[Refusal] = (), *, to_the_
         before, (state, latest) = state, step(state, window)
         own = tidy(window.events)
         if latest.flagged and number is None:
-            first = _first(before, own, window.window_id, window.refusals)
+            first = first_flag(before, own, window.window_id, window.refusals)
             number, at = count + first, own[first - 1].submitted_at if own else None
             rules = tuple(item.rule for item in latest.evidence)
         count += len(own)
@@ -48,7 +48,7 @@ def course(events: Iterable[Event], refusals: Iterable[Refusal] = (), *, to_the_
     return Course(state, verdict, count, at, number, rules)
 
 
-def _first(before: PlayerState, events: list[Event], window_id: int, refusals: Iterable[Refusal]) -> int:
+def first_flag(before: PlayerState, events: list[Event], window_id: int, refusals: Iterable[Refusal]) -> int:
     """How many of the window's completions it takes, by halving: one who looks at every completion needs no more."""
     low, high = 0, len(events)
     while high - low > 1:

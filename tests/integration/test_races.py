@@ -9,6 +9,7 @@ from typing import Any
 
 from config.catalogue import BOARD
 from services import rate_limits, reconcile, scoring, sessions
+from services.anticheat import schedule
 from services.errors import RateLimitExceeded
 from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
@@ -126,9 +127,11 @@ def test_no_player_gets_in_more_than_ten_times_a_minute(race: Race, player: Play
 
 def test_an_analysis_is_rung_once_a_window(resources: Resources, race: Race, people: People) -> None:
     players = [player.user_id for player in people.several(5)]
-    rung = [sorted(some) for some in race.run(reconcile.due_for_analysis, players)]
-    assert sorted(chain(*rung)) == players
-    assert reconcile.due_for_analysis(resources, players) == []
+    race.run(schedule.mark_due, players)
+    people.execute("UPDATE anticheat_states SET due_at = now()")
+    assert sorted(chain(*race.run(schedule.take_due))) == players
+    schedule.mark_due(resources, players)
+    assert schedule.take_due(resources) == []
 
 
 def test_workers_publish_every_change_once_and_miss_none(

@@ -11,7 +11,6 @@ from sqlalchemy import text
 from config.catalogue import BOARD
 from models.database import transaction
 from services import accounts, scoring, sessions
-from services.anticheat import analysis
 from services.errors import (
     AccountSuspended,
     ActionAlreadyCompleted,
@@ -311,27 +310,3 @@ def test_evidence_found_while_a_case_is_decided_opens_a_new_case(
             second = threads.submit(people.suspect, suspect)
             servers.wait_until_blocked("add_evidence")
         assert second.result(timeout=20) > first
-
-
-def test_the_analysis_of_steady_play_flags_once_a_day(resources: Resources, people: People, player: Player) -> None:
-    people.execute(
-        "SELECT append_entry(:id, 'global', 'reaction', 'timed', 1, "
-        "sha256(uuid_send(gen_random_uuid())), NULL, 5000, 6000, NULL) "
-        "FROM generate_series(1, 300)",
-        id=player.user_id,
-    )
-    verdict = analysis.analyse_player(resources, player.user_id)
-    assert verdict.flagged
-    assert (verdict.username, verdict.events) == (player.username, 300)
-    assert "sustained_velocity" in {finding.rule for finding in verdict.findings}
-    evidence = people.execute("SELECT count(*) FROM evidence")
-    analysis.analyse_player(resources, player.user_id)
-    assert people.execute("SELECT count(*) FROM evidence") == evidence
-    assert people.status(player) == "active"
-
-
-def test_the_analysis_of_a_newcomer_finds_nothing(resources: Resources, people: People, player: Player) -> None:
-    assert analysis.analyse_player(resources, player.user_id) == analysis.Verdict(player.username, 0, ())
-    people.complete(player)
-    assert not analysis.analyse_player(resources, player.user_id).flagged
-    assert people.status(player) == "active"

@@ -17,6 +17,8 @@ from workers import app
 EXPECTED = {
     "leaderboard.recompute": "leaderboard",
     "anticheat.analyse_player": "anticheat",
+    "anticheat.analyse_groups": "anticheat",
+    "anticheat.analyse_all": "anticheat",
     "maintenance.reconcile": "maintenance",
     "maintenance.purge_tokens": "maintenance",
 }

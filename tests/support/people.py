@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import secrets
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from config.catalogue import BOARD, TimedAction
 from models.database import autocommit
 from services import action_tokens, proofs, scoring
 from services.accounts import username_key
+from services.anticheat.events import Event
 from services.leaderboard.board import Placement, Standing, place
 from services.leaderboard.keys import BoardKeys, user_id_of
 from services.leaderboard.standings import of_players, top
@@ -38,6 +40,23 @@ _JOIN = text("""
         SELECT :session_id, id, :refresh_id, now() + interval '1 day' FROM u
     ) SELECT id FROM u
 """)
+
+_PLAYED = """
+    WITH head AS (SELECT seq FROM ledger_heads WHERE user_id = :id), entries AS (
+        INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, token_hash, claimed_ms, elapsed_ms,
+                                    created_at, previous_hash, hash)
+        SELECT :id, head.seq + n, 'global', action, 'timed', 1, sha256(uuid_send(gen_random_uuid())), claimed, elapsed,
+               to_timestamp(at), '', ''
+        FROM head, unnest(CAST(:actions AS text[]), CAST(:at AS float8[]), CAST(:claimed AS bigint[]),
+                          CAST(:elapsed AS bigint[])) WITH ORDINALITY AS played (action, at, claimed, elapsed, n)
+        RETURNING seq
+    ), standing AS (
+        INSERT INTO standings AS s (board, user_id, score, reached_at, version)
+        SELECT 'global', :id, count(*), now(), 1 FROM entries
+        ON CONFLICT (board, user_id) DO UPDATE SET score = s.score + excluded.score, version = s.version + 1
+    ), box AS (INSERT INTO outbox (board, user_id) VALUES ('global', :id))
+    UPDATE ledger_heads SET seq = (SELECT max(seq) FROM entries) WHERE user_id = :id
+"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +124,22 @@ class People:
             action=f"bonus_{secrets.token_hex(8)}",
             board=BOARD,
             points=points,
+        )
+
+    def have_played(self, player: Player, events: Iterable[Event]) -> None:
+        """Completions in the ledger as if they had happened then, with hashes that only `verify` looks at."""
+        rows = [
+            (event.action_type, event.submitted_at, event.claimed_ms, event.submitted_at - (event.issued_at or 0.0))
+            for event in events
+        ]
+        actions, at, claimed, elapsed = zip(*rows, strict=True)
+        self.execute(
+            _PLAYED,
+            id=player.user_id,
+            actions=list(actions),
+            at=list(at),
+            claimed=list(claimed),
+            elapsed=[int(seconds * 1_000) for seconds in elapsed],
         )
 
     def place(self, *players: Player) -> Placement:

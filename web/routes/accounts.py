@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from config.catalogue import BOARD
 from services import accounts, sessions
@@ -43,7 +43,13 @@ def register() -> Response:
 def login() -> Response:
     """Begin a session. The access token is short-lived; the refresh token works once."""
     body = read_body(CredentialsBody)
-    session = accounts.log_in(resources(), username=body.username, password=body.password, address=client_address())
+    session = accounts.log_in(
+        resources(),
+        username=body.username,
+        password=body.password,
+        address=client_address(),
+        user_agent=request.user_agent.string,
+    )
     player = session.player
     access, refresh = tokens.make_tokens(player.user_id, player.session_id, session.refresh_id)
     return answer(
@@ -69,7 +75,8 @@ def login() -> Response:
 def renew() -> Response:
     """Send the refresh token as bearer. It is spent; one that is spent twice ends the session."""
     old = tokens.read_refresh_token(bearer())
-    refresh_id = sessions.rotate(resources(), old.user_id, old.session_id, old.refresh_id)
+    came_from = sessions.origin(resources(), client_address(), request.user_agent.string)
+    refresh_id = sessions.rotate(resources(), old.user_id, old.session_id, old.refresh_id, came_from)
     access, refresh = tokens.make_tokens(old.user_id, old.session_id, refresh_id)
     seconds = resources().settings.access_token_seconds
     return answer(RefreshAnswer(accessToken=access, refreshToken=refresh, expiresIn=seconds))

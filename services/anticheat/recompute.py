@@ -1,0 +1,84 @@
+"""Computing a player's state anew from the stored events, and whether it equals what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from models.database import snapshot
+from services.accounts import username_key
+from services.anticheat.detector import merge
+from services.anticheat.events import WINDOW_SECONDS, tidy
+from services.anticheat.evidence import Verdict
+from services.anticheat.report import Course, as_dict, first_flag
+from services.anticheat.state import PlayerState
+from services.anticheat.stored import BEGINNING, Step, head_of, steps
+from services.errors import NotFound
+from services.resources import Resources
+
+_PLAYER = text("""
+    SELECT u.id, u.username, s.window_id, s.state FROM users u LEFT JOIN anticheat_states s ON s.user_id = u.id
+    WHERE u.username_key = :key
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A player's course from the beginning, and the state that is kept, if there is one, beside the one computed."""
+
+    username: str
+    course: Course
+    window_id: int | None
+    stored: bytes | None
+    computed: bytes
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a line of `fairboard analyse`, with what is stored."""
+        return as_dict(self.username, self.course) | {"stored": self._stored()}
+
+    def _stored(self) -> dict[str, Any] | None:
+        if self.stored is None or self.window_id is None:
+            return None
+        begins = datetime.fromtimestamp(self.window_id * WINDOW_SECONDS, UTC) if self.window_id >= 0 else None
+        return {
+            "window": self.window_id,
+            "window_begins": begins.isoformat() if begins else None,
+            "bytes": len(self.stored),
+            "same_bytes": self.stored == self.computed,
+        }
+
+
+def recompute(resources: Resources, username: str) -> Recomputed:
+    """Everything of a player from the beginning. Raises NotFound, DatabaseUnavailableError."""
+    with snapshot(resources.engine) as connection:
+        row = connection.execute(_PLAYER, {"key": username_key(username)}).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no player {username!r}.")
+        stored = bytes(row.state) if row.state is not None else None
+        found = list(_steps(connection, row.id))
+    until = -1 if row.window_id is None else row.window_id
+    state = next((step.after for step in reversed(found) if step.window.window_id <= until), PlayerState())
+    return Recomputed(row.username, course_of(found), row.window_id, stored, state.to_bytes())
+
+
+def _steps(connection: Connection, user_id: int) -> Iterator[Step]:
+    return steps(connection, user_id, BEGINNING, head_of(connection, user_id))
+
+
+def course_of(found: list[Step]) -> Course:
+    """What a player's steps come to together."""
+    verdict, count = Verdict("none", (), ()), 0
+    at: float | None = None
+    number: int | None = None
+    for step in found:
+        window, own = step.window, tidy(step.window.events)
+        if step.verdict.flagged and number is None:
+            first = first_flag(step.before, own, window.window_id, window.refusals)
+            number, at = count + first, own[first - 1].submitted_at if own else None
+        count += len(own)
+        verdict = merge(verdict, step.verdict)
+    return Course(found[-1].after if found else PlayerState(), verdict, count, at, number)

@@ -1,0 +1,126 @@
+"""Looking at several players at once, those who share an address or a client: do they keep step, or repeat each other?
+
+What is found joins the case of each of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from models.database import transaction
+from services.anticheat.analysis import add
+from services.anticheat.detector import join
+from services.anticheat.echoes import echoes
+from services.anticheat.events import Event, Presence, window_of
+from services.anticheat.evidence import Evidence
+from services.anticheat.groups import MOST_ACCOUNTS, judge
+from services.anticheat.stored import load_state, read_marks, settle
+from services.resources import Resources
+
+log = logging.getLogger(__name__)
+
+GROUPS_LOCK = 0xFA12B0A4E
+DAYS = 7
+LINKED_DAYS = 30
+MOST_SECONDS = 60.0
+"""After this long the rest has to wait for the next time; the order is another one each time."""
+
+_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
+_SHARED = text("""
+    SELECT what, value, array_agg(DISTINCT user_id ORDER BY user_id) AS users
+    FROM sessions CROSS JOIN LATERAL (VALUES ('address', address), ('agent', user_agent)) AS seen (what, value)
+    WHERE value <> '' AND rotated_at > now() - make_interval(days => :days)
+    GROUP BY what, value HAVING count(DISTINCT user_id) BETWEEN 2 AND :most
+    ORDER BY random()
+""")
+_EVENTS = text("""
+    SELECT l.user_id, u.username, l.id, l.action_type, extract(epoch FROM l.created_at)::float8 AS at, l.claimed_ms,
+           l.elapsed_ms
+    FROM ledger_entries l JOIN users u ON u.id = l.user_id
+    WHERE l.user_id = ANY(:users) AND l.kind = 'timed' AND l.created_at > now() - make_interval(days => :days)
+    ORDER BY l.created_at, l.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One pass: sets of players who share something, the players in them, sets left for the next time, and findings."""
+
+    sets: int
+    players: int
+    left: int
+    found: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Players who share something, with what they did lately."""
+
+    presences: list[Presence]
+    histories: dict[int, list[Event]]
+    names: dict[int, str]
+
+
+def analyse_groups(resources: Resources) -> Looked | None:
+    """One pass over everybody who shares something; None if somebody else is at it. Raises DatabaseUnavailableError."""
+    with transaction(resources.engine) as connection:
+        if not connection.execute(_LOCK, {"key": GROUPS_LOCK}).scalar_one():
+            return None
+        shared = connection.execute(_SHARED, {"days": LINKED_DAYS, "most": MOST_ACCOUNTS}).all()
+        seen, found, ends = set[tuple[int, ...]](), list[str](), time.monotonic() + MOST_SECONDS
+        for place, (what, value, users) in enumerate(shared):
+            if time.monotonic() > ends:
+                log.warning("%s sets of players who share something wait for the next time", len(shared) - place)
+                return Looked(place, _players(seen), len(shared) - place, found)
+            if tuple(users) not in seen:
+                found += _look(resources, _crowd(connection, what, value, users))
+            seen.add(tuple(users))
+    return Looked(len(shared), _players(seen), 0, found)
+
+
+def _players(seen: set[tuple[int, ...]]) -> int:
+    return len({user for users in seen for user in users})
+
+
+def _crowd(connection: Connection, what: str, value: str, users: Sequence[int]) -> _Crowd:
+    histories: dict[int, list[Event]] = {}
+    names: dict[int, str] = {}
+    for row in connection.execute(_EVENTS, {"users": list(users), "days": DAYS}):
+        issued = None if row.elapsed_ms is None else row.at - row.elapsed_ms / 1_000
+        histories.setdefault(row.user_id, []).append(Event(row.id, row.action_type, issued, row.at, row.claimed_ms))
+        names[row.user_id] = row.username
+    mark = (value, "") if what == "address" else ("", value)
+    return _Crowd([Presence(user, *mark, 0.0) for user in histories], histories, names)
+
+
+def _look(resources: Resources, crowd: _Crowd) -> Iterator[str]:
+    """Findings about a crowd, each put on its player's case. Yields those that were new, in words."""
+    for user, evidence, fingerprint in _judged(crowd):
+        if _joins(resources, user, evidence, fingerprint):
+            yield f"{crowd.names[user]}: {evidence.reason}"
+
+
+def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
+    for group in judge(crowd.presences, crowd.histories):
+        digest = hashlib.sha256(repr(sorted(group.members)).encode()).hexdigest()[:16]
+        yield from ((user, group.evidence, f"{group.evidence.rule}:{digest}") for user in group.members)
+    owners = {name: user for user, name in crowd.names.items()}
+    for name, evidence in echoes({crowd.names[user]: events for user, events in crowd.histories.items()}).items():
+        user = owners[name]
+        at = next(event.submitted_at for event in crowd.histories[user] if event.entry_id == evidence.entries[-1])
+        yield user, evidence, f"{evidence.rule}:{window_of(at)}"
+
+
+def _joins(resources: Resources, user: int, evidence: Evidence, fingerprint: str) -> bool:
+    """Whether the evidence was new and, with what is known of the player, worth a remark at least."""
+    with transaction(resources.engine) as connection:
+        taken = load_state(connection, user)
+        state = settle(taken.state, read_marks(connection, user, taken.state.window), 2**62)
+        severity = join(state, [evidence])[1].severity
+        return severity != "none" and add(connection, user, evidence, severity, fingerprint)

@@ -1,0 +1,355 @@
+"""The analysis of one player as stored: incremental, idempotent, the same when computed anew."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from services import review
+from services.anticheat import analysis, schedule, stored
+from services.anticheat.analysis import GRACE_SECONDS, Look, analyse_player
+from services.anticheat.events import WINDOW_SECONDS, Event, window_of
+from services.anticheat.recompute import recompute
+from services.anticheat.state import PlayerState
+from services.errors import NotFound
+from services.reconcile import drain_outbox
+from services.resources import Resources
+from services.sessions import Player
+from tests.support.people import People, ranking
+
+
+def hour(ago: int) -> float:
+    """The beginning of an hour of UTC."""
+    return (time.time() // WINDOW_SECONDS - ago) * WINDOW_SECONDS
+
+
+def bot(start: float, number: int, gap: float = 30.0) -> list[Event]:
+    """A program that submits by the clock and claims by it."""
+    rng, events = random.Random(start), []
+    for n in range(1, number + 1):
+        at, claim = start + n * gap, rng.randrange(20_000, 20_300)
+        events.append(Event(n, "puzzle", at - claim / 1_000 - 0.1, at, claim))
+    return events
+
+
+def person(start: float, number: int, seed: int = 1) -> list[Event]:
+    """Somebody whose times differ as people's do."""
+    rng, at, events = random.Random(seed), start, []
+    for n in range(number):
+        claim = rng.lognormvariate(2.5, 0.4)
+        at += claim + rng.lognormvariate(2.0, 0.8) + (5_000 if n % 60 == 59 else 0)
+        events.append(Event(n, "puzzle", at - claim - 0.2, at, round(claim * 1_000)))
+    return events
+
+
+def evidence(people: People, player: Player) -> list[Any]:
+    return people.execute(
+        "SELECT rule, family, severity, fingerprint, entries, details FROM evidence WHERE user_id = :id ORDER BY id",
+        id=player.user_id,
+    )
+
+
+def state_of(people: People, player: Player) -> Any:
+    return people.execute("SELECT * FROM anticheat_states WHERE user_id = :id", id=player.user_id)[0]
+
+
+def analyse(resources: Resources, player: Player) -> Look:
+    return analyse_player(resources, player.user_id)
+
+
+def test_a_program_is_flagged_with_reasons_and_entries(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, bot(hour(3), 100))
+    look = analyse(resources, player)
+    assert (look.username, look.events, look.outcome) == (player.username, 100, "flag medium: regularity")
+    found = evidence(people, player)
+    assert {"steady_gaps", "steady_claims"} <= {row.rule for row in found}
+    assert {(row.family, row.severity) for row in found} == {("A", "medium")}
+    assert {"statistic", "percentile", "n", "eValue"} == set(found[0].details)
+    assert set(found[0].entries) <= set(people.entries(player))
+    assert people.execute("SELECT severity, held FROM review_cases") == [("medium", False)]
+    assert people.status(player) == "active", "the player is told nothing"
+
+
+def test_twice_and_late_changes_nothing(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, bot(hour(3), 100))
+    analyse(resources, player)
+    before = evidence(people, player), state_of(people, player).state
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    assert (evidence(people, player), state_of(people, player).state) == before
+    people.execute("UPDATE anticheat_states SET state = NULL, seq = 0, window_id = -1")  # As if none had ever run.
+    analyse(resources, player)
+    assert (evidence(people, player), state_of(people, player).state) == before
+
+
+def test_hour_by_hour_gives_the_same_bytes_as_all_at_once(resources: Resources, people: People, player: Player) -> None:
+    events = person(hour(40), 600)
+    for start in range(0, 600, 45):
+        people.have_played(player, events[start : start + 45])
+        analyse(resources, player)
+    found = recompute(resources, player.username)
+    assert found.as_dict()["stored"]["same_bytes"] is True
+    assert found.window_id == max(window_of(event.submitted_at) for event in events)
+    assert found.course.events == 600
+    kept = bytes(state_of(people, player).state)
+    people.execute("UPDATE anticheat_states SET state = :changed", changed=kept[:-1] + bytes([kept[-1] ^ 1]))
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is False
+
+
+def test_only_what_is_new_is_read(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.have_played(player, person(hour(9), 200))
+    assert analyse(resources, player).events == 200
+    assert analyse(resources, player).events == 0
+    people.have_played(player, person(hour(2), 10))
+    assert analyse(resources, player).events == 10
+
+
+def test_a_window_that_is_not_over_is_judged_and_not_kept(resources: Resources, people: People, player: Player) -> None:
+    """Whatever the time is: the window of events that are to come is not over."""
+    people.have_played(player, bot(hour(-1), 50))
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    row = state_of(people, player)
+    assert (row.window_id, row.seq, PlayerState.from_bytes(bytes(row.state))) == (-1, 0, PlayerState())
+    provisional = evidence(people, player)
+    assert all(row.fingerprint.endswith(":medium") for row in provisional)
+    people.have_played(player, bot(hour(-1) + 1_510, 10))
+    assert analyse(resources, player).events == 60
+    assert evidence(people, player) == provisional
+
+
+def test_a_window_is_over_a_little_after_its_end() -> None:
+    end = 11 * WINDOW_SECONDS
+    assert not analysis.is_over(10, end + GRACE_SECONDS - 1)
+    assert analysis.is_over(10, end + GRACE_SECONDS)
+
+
+def test_two_families_are_high_and_hold_the_player(resources: Resources, people: People, player: Player) -> None:
+    """By the clock, and for eight hours without a break."""
+    other = people.join()
+    people.complete(other)
+    people.have_played(player, bot(hour(10), 800, 36.0))
+    drain_outbox(resources)
+    assert [user for user, _ in ranking(resources)] == [player.user_id, other.user_id]
+    look = analyse(resources, player)
+    assert (look.verdict.severity, look.outcome) == ("high", "flag high: regularity, endurance")
+    assert people.execute("SELECT severity, held FROM review_cases") == [("high", True)]
+    drain_outbox(resources)
+    assert [user for user, _ in ranking(resources)] == [other.user_id]
+    assert people.status(player) == "active"
+
+
+def test_a_person_is_left_alone(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, person(hour(12), 400))
+    assert analyse(resources, player).outcome == "clean"
+    assert people.execute("SELECT FROM review_cases") == []
+
+
+def test_who_was_cleared_is_not_flagged_for_the_same_again(
+    resources: Resources, people: People, player: Player
+) -> None:
+    analyst = people.join(role="analyst")
+    people.have_played(player, bot(hour(5), 100))
+    analyse(resources, player)
+    case = people.execute("SELECT id FROM review_cases")[0][0]
+    review.decide(resources, analyst, case, "clear", "a disabled player with a switch")
+    known = len(evidence(people, player))
+    people.have_played(player, bot(hour(-1), 100))
+    assert analyse(resources, player).outcome == "clean"
+    assert len(evidence(people, player)) == known
+    assert people.execute("SELECT status FROM review_cases") == [("cleared",)]
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
+
+
+@pytest.mark.parametrize("state", [b"", b"\x00" * 50, b"\xff" * 4_000], ids=["empty", "short", "long"])
+def test_a_state_of_another_version_is_computed_anew(
+    resources: Resources, people: People, player: Player, state: bytes
+) -> None:
+    people.have_played(player, person(hour(5), 100))
+    analyse(resources, player)
+    kept = state_of(people, player).state
+    people.execute("UPDATE anticheat_states SET state = :state", state=state)
+    assert analyse(resources, player).events == 100
+    assert state_of(people, player).state == kept
+
+
+def odd(kind: str) -> list[Event]:
+    start = hour(5)
+    plain = person(start, 60)
+    return {
+        "one event": plain[:1],
+        "equal times": [event._replace(submitted_at=start, issued_at=start - 20) for event in plain],
+        "zero gaps": [event._replace(submitted_at=start + n // 10) for n, event in enumerate(plain)],
+        "clock steps back": [*plain, *person(start - 3 * WINDOW_SECONDS, 60, 2), *person(start + 4_000, 60, 3)],
+        "clock steps ahead": [*plain, *person(start + 2 * WINDOW_SECONDS, 60, 2), *person(start + 4_000, 60, 3)],
+        "no time at all": [event._replace(claimed_ms=0) for event in plain],
+        "a crowd in one window": [
+            event._replace(submitted_at=start + n / 10, issued_at=start + n / 10 - 1)
+            for n, event in enumerate(person(start, 20_000))
+        ],
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "one event", "equal times", "zero gaps", "clock steps back", "clock steps ahead", "no time at all",
+        "a crowd in one window",
+    ],
+)  # fmt: skip
+def test_odd_histories_have_a_defined_result(resources: Resources, people: People, player: Player, kind: str) -> None:
+    events = odd(kind)
+    people.have_played(player, events[:50])
+    analyse(resources, player)
+    if events[50:]:
+        people.have_played(player, events[50:])
+    assert not analyse(resources, player).outcome.startswith("failed")
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
+
+
+def test_a_newcomer(resources: Resources, people: People, player: Player) -> None:
+    assert analyse(resources, player) == Look(player.username, "clean", analyse(resources, player).verdict, 0)
+    assert recompute(resources, player.username).course.events == 0
+    people.complete(player)
+    assert analyse(resources, player).events == 1
+
+
+def test_nobody(resources: Resources) -> None:
+    with pytest.raises(NotFound):
+        analyse_player(resources, 999_999_999)
+    with pytest.raises(NotFound):
+        recompute(resources, "nobody of that name")
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets the detectors fail for a player."""
+    real = stored.steps
+
+    def break_for(user_id: int) -> None:
+        def steps(connection: Any, player: int, *rest: Any) -> Any:
+            if player == user_id:
+                raise ZeroDivisionError("a bug of ours")
+            return real(connection, player, *rest)
+
+        monkeypatch.setattr(analysis, "steps", steps)
+
+    return break_for
+
+
+def test_a_failure_is_tried_again_then_parked_and_the_others_go_on(
+    resources: Resources, people: People, player: Player, breaks: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = people.join()
+    for who in (player, other):
+        people.have_played(who, bot(hour(3), 100))
+    breaks(player.user_id)
+    for attempt in range(1, schedule.MOST_FAILURES + 1):
+        assert analyse(resources, player).outcome == f"failed {attempt} of 5: ZeroDivisionError"
+        row = state_of(people, player)
+        assert (row.failures, row.last_error) == (attempt, "ZeroDivisionError: a bug of ours")
+        assert (row.parked_at is not None) == (row.due_at is None) == (attempt == schedule.MOST_FAILURES)
+    assert analyse(resources, other).outcome == "flag medium: regularity"
+    assert analyse(resources, player).outcome == "parked"
+    assert (schedule.backlog(resources).parked, evidence(people, player)) == (1, [])
+    schedule.mark_due(resources, [player.user_id])
+    assert state_of(people, player).due_at is None, "parked is parked, whatever they play"
+    monkeypatch.undo()
+    assert schedule.ring_everybody(resources) == 1
+    assert player.user_id in schedule.take_due(resources)
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    assert (state_of(people, player).failures, state_of(people, player).last_error) == (0, None)
+
+
+def test_an_analysis_that_kills_its_process_is_parked_as_well(
+    resources: Resources, people: People, player: Player
+) -> None:
+    for _ in range(schedule.MOST_FAILURES):
+        assert schedule.begin(resources, player.user_id)
+    assert analyse(resources, player).outcome == "parked"
+    assert state_of(people, player).parked_at is not None
+
+
+def test_two_at_once_are_one(resources: Resources, people: People, player: Player) -> None:
+    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        connection.execute(analysis._LOCK, {"key": analysis.PLAYER_LOCK + player.user_id})
+        assert analyse(resources, player).outcome == "busy"
+        connection.rollback()
+    assert analyse(resources, player).outcome == "clean"
+
+
+def test_refusals_count_for_family_g(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, person(hour(3), 60))
+    people.execute(
+        "INSERT INTO refusals (user_id, at, code, recorded_at) "
+        "SELECT :id, t, 'ACTION_TOKEN_INVALID', t FROM generate_series(1, 60) AS n, "
+        "LATERAL (SELECT to_timestamp(:at) + n * interval '20 s') AS s (t)",
+        id=player.user_id,
+        at=hour(3),
+    )
+    assert analyse(resources, player).outcome == "flag medium: refusals"
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
+    assert json.dumps(recompute(resources, player.username).as_dict())
+
+
+def test_what_is_due(resources: Resources, people: People) -> None:
+    players = [player.user_id for player in people.several(3)]
+    schedule.mark_due(resources, players)
+    assert schedule.take_due(resources) == []
+    people.execute("UPDATE anticheat_states SET due_at = now() - interval '9 s' WHERE user_id <> :id", id=players[2])
+    waiting = schedule.backlog(resources)
+    assert (waiting.due, waiting.parked) == (2, 0)
+    assert waiting.oldest_seconds == pytest.approx(9, abs=3)
+    assert sorted(schedule.take_due(resources)) == players[:2]
+    assert schedule.take_due(resources) == [], "each is rung for once"
+    people.execute("UPDATE anticheat_states SET rung_at = now() - interval '1 hour' WHERE due_at <= now()")
+    assert sorted(schedule.take_due(resources)) == players[:2], "unless the bell was lost"
+    for user_id in players[:2]:
+        analyse_player(resources, user_id)
+    assert schedule.backlog(resources).due == 0
+    assert schedule.backlog(resources).analyses == {"none": 2}
+
+
+def test_who_plays_during_the_analysis_is_due_again(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = stored.head_of
+
+    def head_of(connection: Any, user_id: int) -> int:
+        head = real(connection, user_id)
+        people.complete(player)
+        return head
+
+    monkeypatch.setattr(analysis, "head_of", head_of)
+    analyse(resources, player)
+    assert state_of(people, player).due_at is not None
+
+
+def test_the_nightly_pass_rings_for_windows_that_ended_since(
+    resources: Resources, people: People, player: Player
+) -> None:
+    other = people.join()
+    people.have_played(player, person(hour(5), 50))
+    people.have_played(other, person(hour(5), 50))
+    analyse(resources, other)
+    assert schedule.ring_everybody(resources) == 1
+    assert schedule.take_due(resources) == [player.user_id]
+    analyse(resources, player)
+    assert schedule.ring_everybody(resources) == 0
+    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schedule.NIGHTLY_LOCK})")
+        assert schedule.ring_everybody(resources) is None
+        connection.rollback()
+
+
+def test_cases_and_holds_are_counted(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, bot(hour(10), 800, 36.0))
+    people.suspect(people.join())
+    analyse(resources, player)
+    waiting = schedule.backlog(resources)
+    assert (waiting.open_cases, waiting.held, waiting.analyses) == ({"high": 1, "low": 1}, 1, {"high": 1})
