@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import frames, http, ranking, trips
+from bench import analysis, frames, http, ranking, trips
 from bench.ground import Ground, ground
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
@@ -17,6 +17,7 @@ SECTIONS: dict[str, Callable[[Ground, argparse.Namespace], str]] = {
     "trips": trips.measure,
     "frames": frames.measure,
     "ranking": ranking.measure,
+    "analysis": analysis.measure,
 }
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"which of: {', '.join(SECTIONS)} (all)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of the HTTP section")
     parser.add_argument("--players", type=int, default=1_000_000, help="size of the large board in the ranking section")
+    parser.add_argument("--analysed", type=int, default=400, help="players in the analysis section")
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(unknown)}")
