@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from services import review
 from services.anticheat import analysis, schedule, stored
 from services.anticheat.analysis import GRACE_SECONDS, Look, analyse_player
 from services.anticheat.events import WINDOW_SECONDS, Event, window_of
@@ -19,6 +18,7 @@ from services.anticheat.state import PlayerState
 from services.errors import NotFound
 from services.reconcile import drain_outbox
 from services.resources import Resources
+from services.review.decisions import decide
 from services.sessions import Player
 from tests.support.people import People, ranking
 
@@ -157,7 +157,7 @@ def test_who_was_cleared_is_not_flagged_for_the_same_again(
     people.have_played(player, bot(hour(5), 100))
     analyse(resources, player)
     case = people.execute("SELECT id FROM review_cases")[0][0]
-    review.decide(resources, analyst, case, "clear", "a disabled player with a switch")
+    decide(resources, analyst, case, "clear", "a disabled player with a switch")
     known = len(evidence(people, player))
     people.have_played(player, bot(hour(-1), 100))
     assert analyse(resources, player).outcome == "clean"
