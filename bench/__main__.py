@@ -1,4 +1,4 @@
-"""`make bench`: speed in ratios, all measured in one run. Writes bench/results/latest.md as well."""
+"""`make bench`: speed in ratios, all measured in one run. Writes bench/results/latest.md, or a file named after the sections."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def main() -> None:
         with ground() as own:
             report.append(SECTIONS[name](own, arguments))
         print(report[-1], flush=True)
-    if not arguments.sections:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text("\n\n".join(report) + "\n", encoding="utf-8")
-        print(f"Written to {RESULTS}")
+    target = RESULTS.with_name(f"{'-'.join(arguments.sections) or 'latest'}.md")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("\n\n".join(report) + "\n", encoding="utf-8")
+    print(f"Written to {target}")
 
 
 if __name__ == "__main__":
