@@ -1,4 +1,4 @@
-"""`make bench`: speed in ratios, all measured in one run. Writes bench/results/latest.md, or one named after the sections."""
+"""`make bench`: speed in ratios, all measured in one run. Writes bench/results/latest.md, or the sections' own file."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ _INSERT = text("""
                                                         CAST(:times AS float8[]))
         WITH ORDINALITY AS r (user_id, code, at, place)
     JOIN users u ON u.id = r.user_id ORDER BY place
+    RETURNING user_id
 """)
 _PURGE = text("""
     DELETE FROM refusals WHERE id IN (
@@ -34,6 +35,13 @@ _PURGE = text("""
         FOR UPDATE SKIP LOCKED
     )
 """)
+
+
+class Drained(NamedTuple):
+    """How many were taken, and whose."""
+
+    number: int
+    players: set[int]
 
 
 class _Refusal(NamedTuple):
@@ -49,18 +57,18 @@ def note(resources: Resources, user_id: int, code: str) -> None:
         resources.note_refusal_script(keys, (user_id, code, MOST_WAITING, MOST_OF_ONE))
 
 
-def drain(resources: Resources) -> int:
-    """Take all that wait to PostgreSQL. Returns how many. Raises RedisUnavailableError, DatabaseUnavailableError."""
-    taken = 0
+def drain(resources: Resources) -> Drained:
+    """Take all that wait to PostgreSQL. Raises RedisUnavailableError, DatabaseUnavailableError."""
+    taken, players = 0, set[int]()
     while True:
         with translate_outage():
             found: Any = resources.redis.lpop(LIST, BATCH)
         lines: list[bytes] = found or []
         if lines:
-            _insert(resources, lines)
+            players |= _insert(resources, lines)
         taken += len(lines)
         if len(lines) < BATCH:
-            return taken
+            return Drained(taken, players)
 
 
 def purge(resources: Resources) -> int:
@@ -74,7 +82,7 @@ def purge(resources: Resources) -> int:
             return total
 
 
-def _insert(resources: Resources, lines: list[bytes]) -> None:
+def _insert(resources: Resources, lines: list[bytes]) -> set[int]:
     rows = [_parsed(line) for line in lines]
     columns = {
         "users": [row.user_id for row in rows],
@@ -83,7 +91,7 @@ def _insert(resources: Resources, lines: list[bytes]) -> None:
     }
     try:
         with autocommit(resources.engine) as connection:
-            connection.execute(_INSERT, columns)
+            return set(connection.execute(_INSERT, columns).scalars())
     except DatabaseUnavailableError:
         with suppress(RedisUnavailableError), translate_outage():
             resources.redis.lpush(LIST, *reversed(lines))

@@ -20,7 +20,7 @@ def reconcile() -> dict[str, Any]:
     rebuilt = services.sweep(resources(), BOARD)
     drained = services.drain_outbox(resources())
     refused = refusals.drain(resources())
-    schedule.mark_due(resources(), drained.players)
+    schedule.mark_due(resources(), drained.players | refused.players)
     due = schedule.take_due(resources())
     for user_id in due:
         analyse_player.apply_async(kwargs={"user": user_id})
@@ -30,7 +30,7 @@ def reconcile() -> dict[str, Any]:
     return {
         "rebuilt": rebuilt,
         "drained": drained.rows,
-        "refusals": refused,
+        "refusals": refused.number,
         "analyses": len(due),
         "board": publication.outcome,
     }
