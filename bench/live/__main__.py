@@ -103,7 +103,7 @@ def _measure_all(arguments: argparse.Namespace, folder: Path, result: Report) ->
             result.add(report.ratios(rounds), plot.svg(rounds))
         if not arguments.without_chain:
             _say(f"from end to end, {len(tokens):,} sockets")
-            result.add(report.chain_table(_chain(own, tokens, programs, quick=arguments.quick)))
+            result.add(report.chain_table(*_chains(own, tokens, programs, quick=arguments.quick)))
 
 
 def _install(folder: Path) -> Path | None:
@@ -152,8 +152,10 @@ def _attempt(take: Callable[[], Round]) -> Round | None:
     return measured
 
 
-def _chain(own: Ground, tokens: Sequence[str], programs: Programs, *, quick: bool) -> chain.Chain:
-    return chain.measure(own, tokens, programs.crowd, turns=2 if quick else chain.TURNS)
+def _chains(own: Ground, tokens: Sequence[str], programs: Programs, *, quick: bool) -> list[chain.Chain]:
+    """With one process for completions and sockets, and with one for each."""
+    turns = 2 if quick else chain.TURNS
+    return [chain.measure(own, tokens, programs.crowd, turns, apart=apart) for apart in (False, True)]
 
 
 def _soak(own: Ground, tokens: Sequence[str], programs: Programs, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from services.leaderboard.rebuild import rebuild
 
 PLAYERS, TURNS, POINTS = 90, 10, 100
 """Fewer players than points of an action: whoever has the least then passes all others. Limits allow so many turns."""
-START = 1_000_000
+STEP = 1_000
+"""More than anybody earns here, so that players who come later begin above all who came before."""
 RATE, CONNECTIONS = 50.0, 8
 REST_SECONDS = 3.0
 
@@ -51,12 +53,19 @@ class Chain:
     client_share: float
 
 
-def measure(own: Ground, tokens: Sequence[str], program: Path, turns: int = TURNS) -> Chain:
-    """Play at a steady rate, each completion changing the order of the top 10, before all these sockets."""
+def measure(own: Ground, tokens: Sequence[str], program: Path, turns: int = TURNS, *, apart: bool = False) -> Chain:
+    """Play at a steady rate, each completion changing the order of the top 10, before all these sockets.
+
+    One web process has both the completions and the sockets, or they have one each.
+    """
     players = own.players(PLAYERS)
     requests = _requests(own, players, turns)
     _line_up(own, players)
-    with own.web("wsgi:app") as (port, _), own.workers(), crowd(program, port, fairboard_script(tokens)) as clients:
+    with ExitStack() as stack:
+        port, _ = stack.enter_context(own.web("wsgi:app"))
+        live, _ = stack.enter_context(own.web("wsgi:app")) if apart else (port, None)
+        stack.enter_context(own.workers())
+        clients = stack.enter_context(crowd(program, live, fairboard_script(tokens)))
         opened = clients.opened()
         _play(port, requests[:PLAYERS])  # A turn to get warm.
         base = _rest(own)
@@ -80,10 +89,10 @@ def _line_up(own: Ground, players: range) -> None:
     """Each player a point above the one before."""
     query = (
         "INSERT INTO standings (board, user_id, score, reached_at, version) "
-        "SELECT 'global', id, :start + id - :first, now(), 1 FROM unnest(CAST(:ids AS bigint[])) id"
+        "SELECT 'global', id, :start + id, now(), 1 FROM unnest(CAST(:ids AS bigint[])) id"
     )
     with own.owner.begin() as connection:
-        connection.execute(text(query), {"start": START, "first": players[0], "ids": list(players)})
+        connection.execute(text(query), {"start": players[0] * STEP, "ids": list(players)})
     rebuild(own.resources, BOARD)
 
 
@@ -138,7 +147,7 @@ def _commits(own: Ground, players: range) -> list[tuple[int, int, float]]:
     )
     with own.owner.connect() as connection:
         rows = connection.execute(text(query), {"players": list(players)}).all()
-    return [(user, START + user - players[0] + int(points), at) for user, points, at, turn in rows if turn > 1]
+    return [(user, players[0] * STEP + user + int(points), at) for user, points, at, turn in rows if turn > 1]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 from bench.live.chain import Chain
@@ -28,6 +28,24 @@ AIMS: tuple[tuple[str, str, str, float], ...] = (
 def value(rounds: Sequence[Round], name: str) -> float:
     """The median of one figure."""
     return float(median(getattr(each, name) for each in rounds))
+
+
+Aim = tuple[str, Callable[[Chain], bool]]
+CHAIN_ROWS: list[tuple[str, Callable[[Chain], str], Aim | None]] = [
+    ("commit to frame, p50 of completions and clients", lambda c: f"{c.p50 * 1000:.0f} ms", None),
+    ("commit to frame, p99", lambda c: f"{c.p99 * 1000:.0f} ms", ("at most 250 ms", lambda c: c.p99 <= 0.25)),
+    ("commit to the last client, p99 of completions", lambda c: f"{c.last_p99 * 1000:.0f} ms", None),
+    (
+        "versions published / skipped by a client on average",
+        lambda c: f"{c.versions} / {c.skipped / max(1, c.sockets):.1f}",
+        None,
+    ),
+    ("clients not on the last version at rest", lambda c: str(c.behind), ("none", lambda c: c.behind == 0)),
+    ("completions that no frame showed", lambda c: str(c.missed), ("none", lambda c: c.missed == 0)),
+    ("frames that came twice or out of order", lambda c: str(c.doubled), ("none", lambda c: c.doubled == 0)),
+    ("sockets that were closed", lambda c: str(c.closed), ("none", lambda c: c.closed == 0)),
+    ("client, share of a core", lambda c: f"{c.client_share:.2f}", None),
+]
 
 
 def table(rounds: Rounds, broadcasts: int) -> str:
@@ -59,25 +77,25 @@ def ratios(rounds: Rounds) -> str:
     return "\n".join(["## Ratios", "", head, *rows])
 
 
-def chain_table(chain: Chain) -> str:
-    """The way from end to end."""
-    statuses = ", ".join(f"{count} answered {status}" for status, count in sorted(chain.statuses.items()))
-    rows = [
-        ("commit to frame, p50 of completions and clients", f"{chain.p50 * 1000:.0f} ms", ""),
-        ("commit to frame, p99", f"{chain.p99 * 1000:.0f} ms", _verdict(chain.p99 <= 0.25, "at most 250 ms")),
-        ("commit to the last client, p99 of completions", f"{chain.last_p99 * 1000:.0f} ms", ""),
-        ("versions published / skipped by a client on average", _skips(chain), ""),
-        ("clients not on the last version at rest", str(chain.behind), _verdict(chain.behind == 0, "none")),
-        ("completions that no frame showed", str(chain.missed), _verdict(chain.missed == 0, "none")),
-        ("frames that came twice or out of order", str(chain.doubled), _verdict(chain.doubled == 0, "none")),
-        ("sockets that were closed", str(chain.closed), _verdict(chain.closed == 0, "none")),
-        ("client, share of a core", f"{chain.client_share:.2f}", ""),
-    ]
+def chain_table(together: Chain, apart: Chain) -> str:
+    """The way from end to end, with completions and sockets on one process, and on one each."""
+    statuses = ", ".join(f"{count} answered {status}" for status, count in sorted(together.statuses.items()))
+    rows = [(title, show(together), show(apart), _aim(aim, together, apart)) for title, show, aim in CHAIN_ROWS]
     intro = (
-        f"{chain.sockets:,} sockets, {chain.per_second:.0f} completions a second ({statuses}), each of which changes "
-        "the order of the top 10. Through HTTP, PostgreSQL, the queue, Redis and one web process."
+        f"{together.sockets:,} sockets, {together.per_second:.0f} completions a second ({statuses}), each of which "
+        "changes the order of the top 10. Through HTTP, PostgreSQL, the queue and Redis; then with a web process for "
+        "the sockets and another one for HTTP. Servers, workers and clients share the cores."
     )
-    return "\n".join(["## From end to end", "", intro, "", "| | | aim |", "|---|---|---|", *map(_cells, rows)])
+    head = "| | one process for all | sockets apart | aim |\n|---|---|---|---|"
+    return "\n".join(["## From end to end", "", intro, "", head, *map(_cells, rows)])
+
+
+def _aim(aim: Aim | None, *chains: Chain) -> str:
+    """What it is, and whether it was reached in each of two."""
+    if aim is None:
+        return ""
+    text, reached = aim
+    return f"{text}: " + " / ".join("reached" if reached(each) else "missed" for each in chains)
 
 
 def _order(item: tuple[tuple[str, int], Sequence[Round]]) -> tuple[int, int]:
@@ -114,14 +132,6 @@ def _ratio(title: str, against: str, each: list[float], aim: float) -> str:
     middle = median(each)
     spread = f"{min(each):.2f} to {max(each):.2f}"
     return _cells((title, against, f"{middle:.2f}", spread, f"{aim:g}", "reached" if middle <= aim else "missed"))
-
-
-def _verdict(reached: bool, aim: str) -> str:
-    return f"{aim}: {'reached' if reached else 'missed'}"
-
-
-def _skips(chain: Chain) -> str:
-    return f"{chain.versions} / {chain.skipped / max(1, chain.sockets):.1f}"
 
 
 def _cells(cells: Sequence[object]) -> str:

@@ -38,7 +38,7 @@ def test_it_measures_every_client_and_writes_a_table_and_a_plot(tmp_path: Path) 
         "twice or out of order",
         "that were closed",
     ):
-        assert re.search(rf"^\| [^|]*{none} \| 0 \|", table.read_text(), re.MULTILINE), output
+        assert re.search(rf"^\| [^|]*{none} \| 0 \| 0 \|", table.read_text(), re.MULTILINE), output
     assert plot.read_text().startswith("<svg ")
 
 
