@@ -3,9 +3,14 @@
 BIN := .venv/bin
 PLAYERS ?= 12
 ARGS ?=
+SECONDS ?= 60
+AUDIT := .venv/audit/bin
+CODE := web services workers models config cli fairboard_client wsgi.py celeryconfig.py flowerconfig.py
+# Passwords and keys in tests are made up; hashes in locks are no secrets.
+FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)
 
 .DEFAULT_GOAL := help
-.PHONY: attack help run test lint format bench bench-live evaluate pictures lock clean
+.PHONY: advisories attack audit fuzz sbom help run test lint format bench bench-live evaluate pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,17 +47,40 @@ evaluate: .venv/.installed-dev ## Measure how well cheats are found (HUMANS=FILE
 attack: .venv/.installed-dev ## Attack it at full size, half an hour, and keep the figures in docs/attacks.md
 	$(BIN)/python -m tests.attacks $(ARGS)
 
+fuzz: .venv/.installed-dev .venv/.installed-fuzz ## Fuzz the parser of frames, the readers of tokens and canonical JSON (SECONDS=60)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+audit: .venv/audit/.installed sbom ## Look for weak code and for secrets: bandit, semgrep, detect-secrets
+	$(AUDIT)/bandit --quiet --recursive --severity-level medium $(CODE)
+	$(AUDIT)/semgrep scan --metrics=off --disable-version-check --quiet --error --config deploy/semgrep.yml $(CODE)
+	git ls-files -z | grep -zvE '$(FAKES)' | xargs -0 $(AUDIT)/detect-secrets-hook --baseline .secrets.baseline
+	git ls-files -z tests | xargs -0 $(AUDIT)/detect-secrets-hook --disable-plugin KeywordDetector \
+		--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString --disable-plugin BasicAuthDetector --disable-plugin JwtTokenDetector
+
+sbom: .venv/audit/.installed ## Write what Fairboard is made of to sbom.cdx.json (CycloneDX)
+	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o sbom.cdx.json
+
+advisories: .venv/.installed-dev ## Compare the locked versions with a checkout of PyPA's advisories (ADVISORIES=FOLDER)
+	$(BIN)/python -m tests.attacks.advisories $(ADVISORIES)
+
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures
 
 lock: .venv/.installed-dev ## Write requirements/*.txt anew from requirements/*.in
-	for set in bootstrap runtime cluster dev; do \
+	for set in bootstrap runtime cluster dev audit fuzz; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header --no-annotate $(ARGS) requirements/$$set.in -o requirements/$$set.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environment and the caches, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+# In an environment of its own: these tools pin what the product does not.
+.venv/audit/.installed: .venv/.installed-dev requirements/audit.txt
+	$(BIN)/uv venv --quiet --clear .venv/audit
+	$(BIN)/uv pip install --quiet --python $(AUDIT)/python --require-hashes -r requirements/audit.txt
+	@touch $@
 
 # The marks make a second run start at once, and a changed file of requirements install again.
 .venv/.installed-%: requirements/bootstrap.txt requirements/%.txt pyproject.toml deploy/setup.sh

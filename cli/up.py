@@ -123,7 +123,8 @@ def flower_host(settings: Settings) -> str:
 
 def address(host: str, port: int) -> str:
     """Where this machine reaches a server that listens on a host."""
-    return f"http://{ {'0.0.0.0': '127.0.0.1', '::': '[::1]'}.get(host, host) }:{port}"  # noqa: S104
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    return f"http://{everywhere.get(host, host)}:{port}"
 
 
 def check_port(host: str, port: int, setting: str) -> None:

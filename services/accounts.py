@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import unicodedata
 import uuid
@@ -18,6 +19,8 @@ from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest
 from services.leaderboard.standings import rank
 from services.resources import Resources
 from services.sessions import Origin, Player
+
+log = logging.getLogger(__name__)
 
 MIN_NAME, MAX_NAME = 3, 32
 ALL_ADDRESSES = 10
@@ -94,7 +97,9 @@ def register(resources: Resources, *, username: str, password: str, address: str
     if refusal:
         raise InvalidRequest(errors={"password": refusal})
     _count_address(resources, "register", address)
-    return create_user(resources, username=name, password=password)
+    account = create_user(resources, username=name, password=password)
+    log.info("registered: user=%s address=%s", account.user_id, address)
+    return account
 
 
 def create_user(resources: Resources, *, username: str, password: str, role: str = "player") -> Account:
@@ -134,10 +139,12 @@ def log_in(resources: Resources, *, username: str, password: str, address: str, 
     try:
         row = _find(resources, username)
         if not passwords.verify_password(password, row.password_hash if row else None) or not row:
+            log.warning("login failed: name and address=%s", _place(username, address))
             raise InvalidCredentials
         for key, _ in attempts:
             rate_limits.forgive(resources, key)
         rate_limits.remember(resources, _place(username, address), KNOWN_SECONDS)
+        log.info("login: user=%s address=%s status=%s", row.id, address, row.status)
         if row.status == "suspended":
             raise AccountSuspended
         return _begin(resources, row, password, sessions.origin(resources, address, user_agent))

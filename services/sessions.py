@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from models.database import DatabaseUnavailableError, autocommit
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
+
+log = logging.getLogger(__name__)
 
 CACHE_SECONDS = 300
 ENDED_CHANNEL = "sessions:ended"
@@ -155,6 +158,7 @@ def rotate(
             text("SELECT rotated_at < now() - :grace FROM sessions WHERE id = :id"),
             {"id": session_id, "grace": ROTATION_GRACE},
         ).scalar_one_or_none()
+    log.warning("refresh token spent twice: user=%s session=%s ended=%s", user_id, session_id, bool(late))
     if late:
         revoke(resources, user_id, session_id)
     raise InvalidToken
@@ -162,6 +166,7 @@ def rotate(
 
 def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
     """End a session for good: first where it lasts, then in the cache. Raises ServiceUnavailable if either is away."""
+    log.info("session ends: user=%s session=%s", user_id, session_id)
     try:
         with autocommit(resources.engine) as connection:
             connection.execute(

@@ -15,6 +15,7 @@ from services.errors import FairboardError
 from services.redis_client import RedisUnavailableError
 from web.context import USER, resources
 from web.metrics import PROBLEM
+from web.refusal_log import log_refusal
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def problem(error: FairboardError) -> Response:
     """The answer to a request that failed."""
     request.environ[PROBLEM] = error.code
     _note(error)
+    log_refusal(error)
     body: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
         "title": error.title,

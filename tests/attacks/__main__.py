@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from tests.attacks import logins, mutations, races, schema, wire
 from tests.attacks.outcome import Outcome
 from tests.processes import ROOT
+from tests.support.balancer import balancer_before, trusting
 from tests.support.ground import make_settings, opened, running_servers
 from tests.support.stack import Stack, running_stack
 
@@ -63,12 +64,19 @@ def smuggling(stack: Stack, tries: int) -> Outcome:
     return wire.smuggling(stack.port, tries, "gunicorn")
 
 
+def smuggling_through_the_balancer(stack: Stack, tries: int) -> Outcome:
+    """The same, with Caddy in between, where each of the two may read a request otherwise."""
+    with balancer_before(stack) as port:
+        return wire.smuggling(port, tries, "Caddy and gunicorn", trusting())
+
+
 ATTACKS: dict[str, tuple[Callable[[int], Outcome], int]] = {
     "access-tokens": (mutations.access_tokens, 500_000),
     "action-tokens": (mutations.tokens_of_actions, 500_000),
     "replays": (on_servers(races.replays), 100_000),
     "bursts": (on_servers(races.bursts), 10_000),
     "smuggling": (on_a_stack(smuggling), 10),
+    "smuggling-balancer": (on_a_stack(smuggling_through_the_balancer), 10),
     "slowloris": (on_a_stack(slow_clients), 2_000),
     "guessing": (on_a_stack(logins.guessing), 5_000),
     "timing": (on_a_stack(logins.timing), 1_500),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -52,10 +53,13 @@ DECLARED = ("a length on GET",)
 """Here the hidden request is plainly a body."""
 
 
-def answers(port: int, request: str, seconds: float = 5.0) -> bytes:
+def answers(port: int, request: str, seconds: float = 5.0, tls: ssl.SSLContext | None = None) -> bytes:
     """All that comes back to a request, until the server hangs up or says nothing more."""
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as raw:
+    with ExitStack() as stack:
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=seconds))
+        if tls:
+            raw = stack.enter_context(tls.wrap_socket(raw, server_hostname="127.0.0.1"))
         raw.sendall(request.encode("latin-1"))
         with suppress(OSError):
             while more := raw.recv(65_536):
@@ -87,12 +91,12 @@ def slow_clients(port: int, count: int, seconds: float) -> Outcome:
     return Outcome("clients that send a byte at a time", count, "others are served", found, not failed, clock.seconds)
 
 
-def smuggling(port: int, rounds: int, server: str) -> Outcome:
+def smuggling(port: int, rounds: int, server: str, tls: ssl.SSLContext | None = None) -> Outcome:
     """Each of the hidden requests, so many times: is one of them answered?"""
     clock, answered = Clock(), Counter[str]()
     for case, request in SMUGGLED.items():
         for _ in range(rounds):
-            answered[case] += answered_hidden(answers(port, request, 3.0))
+            answered[case] += answered_hidden(answers(port, request, 3.0, tls))
     count = answered.total()
     found = f"{count} answered" + (f": {dict(+answered)}" if count else "")
     tries = rounds * len(SMUGGLED)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from tests.attacks.wire import DECLARED, SMUGGLED, answered_hidden, answers, slow_clients
+from tests.support.balancer import balancer_before, trusting
 from tests.support.players import Player, fill_board
 from tests.support.stack import Stack
 
@@ -24,6 +25,29 @@ def test_no_request_hides_in_another(stack: Stack, case: str) -> None:
     if case not in DECLARED and received:  # Nothing comes while the server waits for the rest of a chunk.
         assert re.match(rb"HTTP/1\.[01] (4\d\d|501) ", received), received
     assert stack.web.text().count("hidden-request") == 0
+
+
+@pytest.fixture(scope="module")
+def balancer(stack: Stack) -> Iterator[int]:
+    with balancer_before(stack) as port:
+        yield port
+
+
+@pytest.mark.parametrize("case", SMUGGLED)
+def test_no_request_hides_in_another_behind_the_balancer(stack: Stack, balancer: int, case: str) -> None:
+    received = answers(balancer, SMUGGLED[case], 3.0, trusting())
+    assert not answered_hidden(received), received
+    assert stack.web.text().count("hidden-request") == 0
+
+
+def test_the_balancer_keeps_metrics_and_addresses_to_itself(balancer: int) -> None:
+    lies = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "evil.example"}
+    with httpx.Client(base_url=f"https://127.0.0.1:{balancer}", verify=trusting()) as http:
+        for path in ("/metrics", "/metrics/", "//metrics", "/./metrics", "/METRICS", "/%6detrics"):
+            answer = http.get(path, headers=lies)
+            assert answer.status_code in {403, 404}, path
+            assert "fairboard_" not in answer.text
+        assert "evil.example" not in str(http.get("/", headers=lies).headers)
 
 
 def test_requests_in_one_packet_are_answered_in_order_to_whom_they_are_from(newcomer: Newcomer) -> None:

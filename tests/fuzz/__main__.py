@@ -1,0 +1,57 @@
+"""`make fuzz SECONDS=60`: coverage-guided fuzzing with Atheris, one target after the other in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NAMES = ("frames", "tokens", "canonical")
+
+
+def main() -> None:
+    """Fuzz each target; exit 1 if one of them failed, with the input that did it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"which of: {', '.join(NAMES)} (all)")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    arguments, rest = parser.parse_known_args()
+    if arguments.here:
+        _fuzz_here(arguments.here, rest)
+    failed = [name for name in arguments.targets or NAMES if not _fuzz(name, arguments.seconds)]
+    print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
+    raise SystemExit(1 if failed else 0)
+
+
+def _fuzz(name: str, seconds: int) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.fuzz", "--here", name, folder]
+        done = subprocess.run(
+            [*command, f"-max_total_time={seconds}", "-max_len=2048", "-timeout=20", "-rss_limit_mb=2048"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    told = done.stderr.splitlines()
+    print(f"== {name}: " + " | ".join(line for line in told if line.startswith(("Done", "#")))[-400:])
+    if done.returncode:
+        print("\n".join(told[-40:]))
+    return done.returncode == 0
+
+
+def _fuzz_here(name: str, arguments: list[str]) -> None:
+    """Does not return. What is imported under the hook tells Atheris which of its branches were taken."""
+    import atheris  # noqa: PLC0415 -- only here, since it is only installed for this
+
+    with atheris.instrument_imports(include=["web", "services", "wsproto", "jwt", "json"]):
+        from tests.fuzz import targets  # noqa: PLC0415
+    for number, seed in enumerate(targets.seeds(name)):
+        Path(arguments[0], f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], *arguments], targets.TARGETS[name]())
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
