@@ -16,10 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"which of: {', '.join(NAMES)} (all)")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--here", help=argparse.SUPPRESS)
+    parser.add_argument("--here", nargs=2, help=argparse.SUPPRESS)
     arguments, rest = parser.parse_known_args()
     if arguments.here:
-        _fuzz_here(arguments.here, rest)
+        name, folder = arguments.here
+        _fuzz_here(name, folder, rest)
     failed = [name for name in arguments.targets or NAMES if not _fuzz(name, arguments.seconds)]
     print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
     raise SystemExit(1 if failed else 0)
@@ -35,21 +36,22 @@ def _fuzz(name: str, seconds: int) -> bool:
             check=False,
         )
     told = done.stderr.splitlines()
-    print(f"== {name}: " + " | ".join(line for line in told if line.startswith(("Done", "#")))[-400:])
+    summary = [line for line in told if "DONE" in line or line.startswith("Done ")]
+    print(f"== {name}: {' | '.join(summary)}")
     if done.returncode:
         print("\n".join(told[-40:]))
     return done.returncode == 0
 
 
-def _fuzz_here(name: str, arguments: list[str]) -> None:
+def _fuzz_here(name: str, folder: str, arguments: list[str]) -> None:
     """Does not return. What is imported under the hook tells Atheris which of its branches were taken."""
     import atheris  # noqa: PLC0415 -- only here, since it is only installed for this
 
     with atheris.instrument_imports(include=["web", "services", "wsproto", "jwt", "json"]):
         from tests.fuzz import targets  # noqa: PLC0415
     for number, seed in enumerate(targets.seeds(name)):
-        Path(arguments[0], f"seed-{number}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], *arguments], targets.TARGETS[name]())
+        Path(folder, f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], folder, *arguments], targets.TARGETS[name]())
     atheris.Fuzz()
 
 

@@ -7,7 +7,10 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
+
+from flask import Flask
 
 from config.catalogue import get_catalogue
 from fairboard_client import proof as client_proof
@@ -51,20 +54,33 @@ class Collector(Peer):
         self.messages.append(message)
 
 
+@lru_cache(maxsize=1)
+def _tokens() -> tuple[Resources, Flask, tuple[str, ...]]:
+    """A server's settings, its application, and genuine tokens of each kind."""
+    settings = settings_nowhere()
+    own, app = Resources(settings, get_catalogue(), 1.0, 1.0), create_app(settings)
+    with app.app_context():
+        return own, app, (*make_tokens(7, uuid.uuid4(), uuid.uuid4()), seal(own, 7, "reaction"))
+
+
+@lru_cache(maxsize=1)
+def _loop() -> Loop:
+    return StillLoop()
+
+
 def _hear(pieces: list[bytes]) -> tuple[list[str | bytes], bool]:
     """What a peer makes of bytes that come in such pieces: its messages, and whether it ended the connection."""
-    loop = StillLoop()
+    loop = _loop()
     own, other = socket.socketpair()
-    try:
-        peer = Collector(loop, own)
-        loop.adopt(peer)
-        for piece in pieces:
-            if not peer.closing:
-                peer._parse(piece)
-        return peer.messages, peer.closing
-    finally:
-        other.close()
-        own.close()
+    peer = Collector(loop, own)
+    loop.adopt(peer)
+    for piece in pieces:
+        if not peer.closing:
+            peer._parse(piece)
+    closing = peer.closing
+    loop.drop(peer)
+    other.close()
+    return peer.messages, closing
 
 
 def frames(data: bytes) -> None:
@@ -77,11 +93,7 @@ def frames(data: bytes) -> None:
 
 def tokens() -> Target:
     """The readers of access, refresh and action tokens: nothing but the genuine ones is read."""
-    settings = settings_nowhere()
-    own = Resources(settings, get_catalogue(), 1.0, 1.0)
-    app = create_app(settings)
-    with app.app_context():
-        genuine = {*make_tokens(7, uuid.uuid4(), uuid.uuid4()), seal(own, 7, "reaction")}
+    own, app, genuine = _tokens()
     readers = (read_access_token, read_refresh_token, lambda token: action_tokens.open_token(own, token, 7))
 
     def read(data: bytes) -> None:
@@ -137,9 +149,7 @@ def seeds(name: str) -> list[bytes]:
             b"[1e5,-1]",
             b'"\\ud83d\\ude80"',
         ]
-    settings = settings_nowhere()
-    with create_app(settings).app_context():
-        return [token.encode() for token in make_tokens(7, uuid.uuid4(), uuid.uuid4())]
+    return [token.encode() for token in _tokens()[2]]
 
 
 TARGETS: dict[str, Callable[[], Target]] = {
