@@ -150,11 +150,15 @@ class Hammer(Cheat):
 
 
 class Metronome(Cheat):
-    """A bot that plays by the clock. No single completion is wrong; only the analysis can find it."""
+    """A bot that plays by the clock and claims times of its own. No single completion is wrong; only the analysis can
+
+    find it: it is as steady as nobody, and the server's clock does not follow its claims.
+    """
 
     kind = "metronome"
     period = 15.0
     playing = 6.0
+    embellished_ms = 450
     beat = 0.0
 
     def rest(self) -> None:
@@ -164,12 +168,12 @@ class Metronome(Cheat):
         self.wait(self.beat - now)
 
     def turn(self) -> None:
-        """The same action in the same time, for ever."""
+        """The same action in the same time, for ever; the claim is a little less."""
         timed = [action for action in self.catalogue if action.kind == "timed"]
         action = min(timed, key=lambda action: (action.points, action.action_type))
         try:
             token, took = self.play(action.action_type, max(self.playing, (action.min_ms or 0) / 1_000 + 0.5))
-            self.complete(action.action_type, token, took)
+            self.complete(action.action_type, token, took - self.rng.randrange(self.embellished_ms))
         except FairboardError as error:
             self.world.journal.stumbled(self.name, error.code)
 
