@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from config.catalogue import CatalogueError, OnceAction, TimedAction, get_catalogue, parse_catalogue
+from config.catalogue import (
+    CatalogueError,
+    OnceAction,
+    TimedAction,
+    get_catalogue,
+    parse_catalogue,
+    points_ceiling,
+)
 
 TIMED = {"title": '"T"', "kind": '"timed"', "points": "1", "min_ms": "1_000", "max_ms": "300_000"}
 
@@ -182,3 +189,16 @@ def test_a_refusal_does_not_give_the_answer_away() -> None:
     wrong = refusal('{type = "choice", of = ["red", "blue"], answer = "blue"}', "red")
     assert wrong
     assert not re.search("red|blue", wrong)
+
+
+@pytest.mark.parametrize(
+    ("actions", "ceiling"),
+    [
+        (timed(points="7"), 70),  # As many as the limits let through.
+        (timed(points="7", min_ms="25_000"), 21),  # Begun before the minute, and two more that fit into it.
+        (timed(points="7", min_ms="25_000") + "\n" + timed("b", points="2"), 3 * 7 + 7 * 2),
+        (once(CHOICE), 0),
+    ],
+)
+def test_what_a_minute_can_pay_at_most(actions: str, ceiling: int) -> None:
+    assert points_ceiling(parse_catalogue(actions).values()) == ceiling
