@@ -21,8 +21,9 @@ BEGIN
         token := sha256(uuid_send(gen_random_uuid()));
         INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, token_hash, claimed_ms, elapsed_ms,
                                     created_at, previous_hash, hash)
-        VALUES (player, i, 'global', 'reaction', 'timed', 1, token, 1500, 1500, at, last,
-                ledger_hash(last, player, i, 'global', 'reaction', 'timed', 1, token, NULL, 1500, 1500, NULL, at))
+        VALUES (player, i, 'global', 'reaction', 'timed', 1, token, 6000 - mod(i * 97, 400), 6000, at, last,
+                ledger_hash(last, player, i, 'global', 'reaction', 'timed', 1, token, NULL, 6000 - mod(i * 97, 400),
+                            6000, NULL, at))
         RETURNING hash INTO last;
     END LOOP;
     UPDATE ledger_heads SET seq = 40, hash = last WHERE user_id = player;
@@ -30,7 +31,8 @@ BEGIN
     INSERT INTO outbox (board, user_id) VALUES ('global', player);
 END $$
 """
-"""Forty completions, one every twenty seconds to the millisecond, with the hashes that the server would have made."""
+"""Forty completions, one every twenty seconds to the millisecond, which claim what they like of six seconds; with the
+hashes that the server would have made."""
 
 
 def metric(player: Player, name: str) -> float:
