@@ -10,7 +10,7 @@ CODE := web services workers models config cli fairboard_client wsgi.py celeryco
 FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)
 
 .DEFAULT_GOAL := help
-.PHONY: advisories attack audit fuzz sbom help run test lint format bench bench-live evaluate pictures lock clean
+.PHONY: advisories attack audit fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ help: ## This list
 
 run: .venv/.installed-runtime ## Start everything on this machine, on http://127.0.0.1:8000 (PLAYERS=12)
 	@exec $(BIN)/fairboard up --with-parent --players $(PLAYERS) $(ARGS)
+
+cluster: .venv/.installed-cluster ## Start the production topology on this machine, on https://127.0.0.1:8443 (PLAYERS=12)
+	@exec $(BIN)/python -m deploy.local --with-parent --players $(PLAYERS) $(ARGS)
 
 test: .venv/.installed-dev ## Run all tests on servers of their own
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

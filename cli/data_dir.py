@@ -26,9 +26,9 @@ class DataDirError(Exception):
 class DataDir:
     """One folder, used by one `fairboard up` at a time."""
 
-    def __init__(self) -> None:
-        """The folder is FAIRBOARD_DATA_DIR, or `.fairboard` here."""
-        self.path = Path(os.environ.get(f"{PREFIX}DATA_DIR") or DEFAULT_DATA_DIR).absolute()
+    def __init__(self, below: str = "") -> None:
+        """The folder is FAIRBOARD_DATA_DIR, or `.fairboard` here, or one below it."""
+        self.path = Path(os.environ.get(f"{PREFIX}DATA_DIR") or DEFAULT_DATA_DIR).absolute() / below
         self.logs = self.path / "logs"
         self.runtime_file = self.path / "runtime.env"
 

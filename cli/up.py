@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -26,15 +26,9 @@ from cli.parts import (
     REDIS_CHATTER,
     STOP_STAGES,
 )
+from cli.session import DEMO_ACCOUNTS, MIGRATIONS, Session, found
 from cli.supervisor import Part, PartFailedError, Supervisor
 from config.settings import PREFIX, Settings, SettingsError, get_settings
-
-READY_SECONDS = 120.0
-HOPELESS_DEATHS = 3
-"""A part that died this often before the first page is not going to start."""
-DEMO_ACCOUNTS = {"demo": "player", "analyst": "analyst"}
-"""Names and roles. A database that is not ours gets none: their passwords would be its secret."""
-MIGRATIONS = "migrations"
 
 
 class UpError(Exception):
@@ -71,7 +65,7 @@ def prepare(players: int) -> Stack:
     names = [*servers, *(part.name for part in PARTS), PLAYERS.name, MIGRATIONS, *DEMO_ACCOUNTS]
     output = Output(sys.stdout, names, data.logs)
     supervisor = Supervisor(output, dict(os.environ), [lock])
-    return Stack(data, settings, servers, secrets, players, output, supervisor)
+    return Stack(data, secrets, output, supervisor, STOP_STAGES, settings, servers, players)
 
 
 def is_set(name: str) -> bool:
@@ -142,70 +136,35 @@ def check_port(host: str, port: int, setting: str) -> None:
 
 
 @dataclass
-class Stack:
-    """All parts of one `fairboard up`, from their start to their end."""
+class Stack(Session):
+    """All parts of one `fairboard up`."""
 
-    data: DataDir
     settings: Settings
     servers: dict[str, EmbeddedServer]
-    secrets: dict[str, str]
     players: int
-    output: Output
-    supervisor: Supervisor
-    ended: bool = field(default=False, init=False)
 
     @property
     def url(self) -> str:
         """Where this machine reaches the web server."""
         return address(self.settings.host, self.settings.port)
 
-    async def run(self) -> None:
-        """Start everything, and end it when a signal asks for that. Raises PartFailedError if it does not start."""
-        self._handle_signals(asyncio.current_task())
-        try:
-            self.supervisor.open()
-            await self._start()
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.output.say("stopping; Ctrl-C again stops without waiting")
-        finally:
-            self.ended = True
-            await self._end()
-
-    def _handle_signals(self, task: asyncio.Task[None] | None) -> None:
-        def handle() -> None:
-            if self.ended or task is None or task.cancelling():
-                self.supervisor.hurry()
-            else:
-                task.cancel()
-
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup, a closed terminal is none of our business.
-            if signal.getsignal(signum) is not signal.SIG_IGN or signum != signal.SIGHUP:
-                asyncio.get_running_loop().add_signal_handler(signum, handle)
-
-    async def _end(self) -> None:
-        begun = time.monotonic()
-        self.data.withdraw()
-        await self.supervisor.stop(STOP_STAGES)
-        self.output.say(f"everything has ended, after {time.monotonic() - begun:.1f} s")
-
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Servers, migrations, parts, and accounts to try things with."""
         begun = time.monotonic()
         self.output.say(f"data is in {self.data.path}")
         for name, server in self.servers.items():
             await self._start_server(name, server)
-        await self._command(MIGRATIONS, "migrate")
+        await self.command(MIGRATIONS, "migrate")
         self.data.publish({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
         values = {**self.settings.model_dump(), "url": self.url, "players": self.players, "data_dir": self.data.path}
         for part in PARTS:
             own = {"host": flower_host(self.settings)} if part.name == "flower" else {}
-            self.supervisor.start(self._found(part.filled({**values, **own})))
+            self.supervisor.start(found(part.filled({**values, **own})))
         accounts = DEMO_ACCOUNTS.items() if "postgres" in self.servers else ()
-        await asyncio.gather(self._wait_until_ready(), *(self._make_account(name, role) for name, role in accounts))
+        await asyncio.gather(self._wait_until_ready(), *(self.make_account(name, role) for name, role in accounts))
         if self.players:
-            self.supervisor.start(self._found(PLAYERS.filled(values)))
-        self._summarise(time.monotonic() - begun)
+            self.supervisor.start(found(PLAYERS.filled(values)))
+        self.summarise(self._addresses(), time.monotonic() - begun)
 
     async def _start_server(self, name: str, server: EmbeddedServer) -> None:
         begun = time.monotonic()
@@ -222,41 +181,18 @@ class Stack:
         )
         self.supervisor.start(part)
         while not server.is_ready():
-            self._check_hope(name, begun)
+            self.check_hope(name, begun)
             await asyncio.sleep(0.02)
         server.after_start()
         self.output.say(f"{server.title} answers on port {server.port}, after {time.monotonic() - begun:.1f} s")
 
-    async def _command(self, name: str, *arguments: str, text: str = "") -> None:
-        """Run a `fairboard` command to its end."""
-        await self.supervisor.run_to_end(self._found(Part(name, ("fairboard", *arguments), input=text.encode())))
-
-    async def _make_account(self, name: str, role: str) -> None:
-        arguments = ("create-user", name, "--role", role, "--password-stdin", "--if-missing")
-        await self._command(name, *arguments, text=self._password(role) + "\n")
-
-    def _password(self, role: str) -> str:
-        return self.secrets[f"DEMO_{role.upper()}_PASSWORD"]
-
-    def _found(self, part: Part) -> Part:
-        """The same part, its program being the one of this environment and not another on the PATH."""
-        program = Path(sys.executable).with_name(part.argv[0])
-        argv = [str(program), *part.argv[1:]] if program.exists() else list(part.argv)
-        return replace(part, argv=argv)
-
-    def _check_hope(self, name: str, begun: float) -> None:
-        if self.supervisor.deaths(name) >= HOPELESS_DEATHS:
-            raise PartFailedError(f"{name} does not start; see {self.data.logs / name}.log")
-        if time.monotonic() - begun > READY_SECONDS:
-            raise PartFailedError(f"{name} did not answer within {READY_SECONDS:.0f} s")
-
     async def _wait_until_ready(self) -> None:
         begun = time.monotonic()
         while not await answers(self.url + "/readyz"):
-            self._check_hope("web", begun)
+            self.check_hope("web", begun)
             await asyncio.sleep(0.1)
 
-    def _summarise(self, seconds: float) -> None:
+    def _addresses(self) -> list[tuple[str, str]]:
         flower = address(flower_host(self.settings), self.settings.flower_port)
         rows = [
             ("Scoreboard", f"{self.url}/"),
@@ -264,18 +200,8 @@ class Stack:
             ("Flower", f"{flower}/"),
         ]
         if "postgres" in self.servers:
-            rows += [(f"Log in as {name}", self._password(role)) for name, role in DEMO_ACCOUNTS.items()]
-        rows += [
-            ("Players", f"{self.players} simulated" if self.players else "none simulated"),
-            ("Logs", str(self.data.logs)),
-            ("Stop", "Ctrl-C; the data is kept"),
-        ]
-        self.output.plain()
-        for label, value in rows:
-            self.output.plain(f"  {label:<18} {self.output.bold(value)}")
-        self.output.plain()
-        self.output.say(f"started in {seconds:.1f} s")
-        self.output.plain("Fairboard is ready")
+            rows += [(f"Log in as {name}", self.password(role)) for name, role in DEMO_ACCOUNTS.items()]
+        return [*rows, ("Players", f"{self.players} simulated" if self.players else "none simulated")]
 
 
 async def answers(url: str) -> bool:

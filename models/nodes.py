@@ -98,6 +98,11 @@ def fall_silent(node: Node) -> None:
     _silent[node] = time.monotonic() + SILENCE_SECONDS
 
 
+def answered(node: Node) -> None:
+    """A node answers: it may be asked again."""
+    _silent.pop(node, None)
+
+
 def wait_callback(wait: Wait, deadline: float) -> Callable[[Any], None]:
     """What psycopg2 calls to wait for an answer: for `deadline` seconds in all, less when it connects.
 

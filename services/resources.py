@@ -115,6 +115,6 @@ def for_requests(settings: Settings) -> Resources:
     return Resources(settings, get_catalogue(), settings.database_deadline, settings.redis_deadline)
 
 
-def for_background(settings: Settings) -> Resources:
+def for_background(settings: Settings, database_deadline: float = 60.0) -> Resources:
     """Resources of workers and commands, which may take longer over one statement."""
-    return Resources(settings, get_catalogue(), database_deadline=60.0, redis_deadline=5.0, background=True)
+    return Resources(settings, get_catalogue(), database_deadline, redis_deadline=5.0, background=True)

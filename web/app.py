@@ -9,9 +9,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import tracing
 from config.settings import Settings
+from services.prober import Prober
 from services.resources import for_requests
 from web import metrics, openapi
-from web.context import DOORBELL, DRAINING, RESOURCES
+from web.context import DOORBELL, DRAINING, PROBER, RESOURCES
 from web.doorbell import Doorbell
 from web.envelope import Envelope
 from web.parsing import MAX_BODY
@@ -30,7 +31,8 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # It redirects to an address made from the Host header, which is the client's.
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's own default provider
     own = for_requests(settings)
-    app.extensions |= {RESOURCES: own, DOORBELL: Doorbell(), DRAINING: Event()}
+    app.extensions |= {RESOURCES: own, DOORBELL: Doorbell()}
+    app.extensions |= {DRAINING: Event(), PROBER: Prober(own, metrics.report_role)}
     register_jwt(app, settings)
     register_error_handlers(app)
     app.register_blueprint(health.blueprint)

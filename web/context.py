@@ -10,12 +10,14 @@ from typing import cast
 from flask import Response, current_app, request
 from pydantic import BaseModel
 
+from services.prober import Prober
 from services.resources import Resources
 from web.doorbell import Doorbell
 
 USER = "fairboard.user"
 """Where in the WSGI environment the user id of a valid access token is left, for the log."""
-RESOURCES, DOORBELL, DRAINING = "fairboard-resources", "fairboard-doorbell", "fairboard-draining"
+RESOURCES, DOORBELL = "fairboard-resources", "fairboard-doorbell"
+DRAINING, PROBER = "fairboard-draining", "fairboard-prober"
 
 
 def resources() -> Resources:
@@ -26,6 +28,11 @@ def resources() -> Resources:
 def doorbell() -> Doorbell:
     """The bell that wakes workers."""
     return cast(Doorbell, current_app.extensions[DOORBELL])
+
+
+def prober() -> Prober:
+    """What looks after PostgreSQL and Redis."""
+    return cast(Prober, current_app.extensions[PROBER])
 
 
 def draining() -> bool:

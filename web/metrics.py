@@ -16,6 +16,7 @@ from redis import Redis
 
 from models.database import DatabaseUnavailableError
 from services.anticheat.schedule import backlog as analysis_backlog
+from services.prober import Role
 from services.reconcile import outbox_backlog
 from services.redis_client import AWAY, make_redis
 from services.resources import Resources
@@ -45,6 +46,23 @@ COMMIT_TO_FRAME = Histogram(
 BROADCAST_LAG = Histogram(
     "fairboard_broadcast_lag_seconds", "From the recomputation to the web process that broadcasts it.", buckets=_BUCKETS
 )
+
+UP = Gauge(
+    "fairboard_up",
+    "Whether a PostgreSQL node, or Redis, answers.",
+    ["server"],
+    multiprocess_mode="livemin",
+)
+PRIMARY = Gauge(
+    "fairboard_primary", "Whether a PostgreSQL node is the primary.", ["server"], multiprocess_mode="livemostrecent"
+)
+
+
+def report_role(server: str, role: Role) -> None:
+    """What the prober saw."""
+    UP.labels(server).set(role not in {"lost", "unknown"})
+    if server != "redis":
+        PRIMARY.labels(server).set(role == "primary")
 
 
 def count_request(environ: dict[str, Any], status: str, seconds: float) -> None:

@@ -18,6 +18,8 @@ from config import tracing
 from config.cause import UNKNOWN, cause
 from config.logging import configure_logging
 from config.settings import get_settings
+from models.database import use_deadline
+from workers.base import DATABASE_SECONDS
 
 app = Celery(
     "fairboard",
@@ -55,3 +57,9 @@ def _carry_on(headers: dict[str, Any], **_: Any) -> None:
     """A task that a task asks for has the same cause."""
     if "correlation" not in headers and cause.get().correlation != UNKNOWN:
         headers.update(cause.get().headers())
+
+
+@worker_process_init.connect
+def _never_wait_for_ever(**_: Any) -> None:
+    """A frozen PostgreSQL would otherwise hold a worker until it thaws, long after another node took over."""
+    use_deadline(DATABASE_SECONDS)

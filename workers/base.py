@@ -17,13 +17,15 @@ from services.resources import Resources, for_background
 
 log = logging.getLogger(__name__)
 
+DATABASE_SECONDS = 10.0
+"""Longest wait of a task for PostgreSQL. After that it tries again, on whichever node is the primary by then."""
 OUTAGES = (DatabaseUnavailableError, RedisUnavailableError)
 
 
 @lru_cache(maxsize=1)
 def resources() -> Resources:
     """The resources of this worker process, opened after its fork."""
-    return for_background(get_settings())
+    return for_background(get_settings(), DATABASE_SECONDS)
 
 
 class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic for type checkers only

@@ -150,10 +150,16 @@ def free_port(host: str = LOCALHOST) -> int:
     ephemeral = EPHEMERAL_PORTS.read_text().split()[0] if EPHEMERAL_PORTS.exists() else "32768"
     for _ in range(200):
         port = random.randrange(FIRST_PORT, max(int(ephemeral), FIRST_PORT + 5000))
-        with socket.socket() as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
+        if is_free(port, host):
             return port
     raise EmbeddedServerError(f"no free port was found on {host}")
+
+
+def is_free(port: int, host: str = LOCALHOST) -> bool:
+    """Whether nothing listens on a port now."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self, TypeVar
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from cli import supervisor
 from cli.guarded import Guard
-from deploy.local import topology
-from deploy.local.places import BALANCER, LIVE, MASTER, POSTGRES, REDIS, SENTINELS, WEB, Places
+from deploy.local import state, topology
+from deploy.local.places import BALANCER, LIVE, WEB, Places
 from deploy.local.process import ROOT, Part, found
 
 T = TypeVar("T")
@@ -109,34 +102,15 @@ class Cluster:
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Return when every server of Fairboard is ready behind a balancer that answers. Raises ClusterError."""
-        urls = [*self.web_urls.values(), *self.live_urls.values()]
-        wait_for(lambda: all(status(f"{url}/readyz") == 200 for url in urls), seconds, "ready web servers")
-        wait_for(lambda: status(f"{self.url}/readyz", self.authority) == 200, seconds, "the balancer")
+        wait_for(lambda: state.is_ready(self.places), seconds, "a ready cluster")
 
     def primary(self) -> str | None:
         """The name of the node that is PostgreSQL's primary now, as the nodes see themselves; None if there is none."""
-        found_names = [name for name in POSTGRES if self._role(name) == "primary"]
-        return found_names[0] if len(found_names) == 1 else None
-
-    def _role(self, name: str) -> str:
-        try:
-            connection = http.client.HTTPConnection(*_split(self.places.address(f"{name}-rest")), timeout=2)
-            connection.request("GET", "/patroni")
-            answer = json.loads(connection.getresponse().read())
-        except (OSError, ValueError, http.client.HTTPException):
-            return "away"
-        return str(answer["role"]) if answer.get("state") == "running" else str(answer.get("state"))
+        return state.primary(self.places)
 
     def redis_master(self) -> str | None:
         """The name of the board's master as the Sentinels see it; None while they do not agree."""
-        password = self.places.secrets["REDIS_PASSWORD"]
-        seen = set()
-        for name in SENTINELS:
-            port = self.places.ports[name]
-            with Redis(port=port, password=password, socket_timeout=1, protocol=2) as sentinel, suppress(RedisError):
-                seen.add(int(sentinel.sentinel_get_master_addr_by_name(MASTER)[1]))
-        names = [name for name in REDIS if self.places.ports[name] in seen]
-        return names[0] if len(names) == 1 else None
+        return state.redis_master(self.places)
 
     def command(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a `fairboard` command to its end. Raises ClusterError if it fails."""
@@ -163,26 +137,3 @@ def wait_for(found_it: Callable[[], T], seconds: float, what: str) -> T:
             raise ClusterError(f"{what} did not come about within {seconds:.0f} s")
         time.sleep(0.1)
     return result
-
-
-def status(url: str, trusted: Path | None = None) -> int:
-    """The status that a GET is answered with; 0 if it is not."""
-    scheme, _, rest = url.partition("://")
-    address, _, path = rest.partition("/")
-    try:
-        if scheme == "https":
-            context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                *_split(address), timeout=3, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(*_split(address), timeout=3)
-        connection.request("GET", f"/{path}")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)

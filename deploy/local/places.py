@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from cli.embedded import free_port
 from cli.embedded.identity import Identity, home_for, write_private
-from cli.embedded.server import LOCALHOST
+from cli.embedded.server import LOCALHOST, is_free
 from cli.env_file import keep_secrets
 from config.settings import PREFIX
 
@@ -37,18 +39,22 @@ _LISTENERS = (
 class Places:
     """One folder, in which every part has its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the folder, and chooses what was not chosen before."""
+    def __init__(self, folder: Path, wanted: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Makes the folder, and chooses what was not chosen before; `wanted` ports are taken if they are free."""
         self.folder = folder.absolute()
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.logs = self.folder / "logs"
         self.logs.mkdir(mode=0o700, exist_ok=True)
-        self.ports = self._kept_ports()
+        self.ports = self._kept_ports(wanted)
         self.secrets = keep_secrets(self.folder / "secrets.env", _SECRETS)
 
-    def _kept_ports(self) -> dict[str, int]:
+    def _kept_ports(self, wanted: Mapping[str, int]) -> dict[str, int]:
         free = _different_ports()
-        makers = dict.fromkeys(_LISTENERS, lambda: str(next(free)))
+
+        def choose(name: str) -> str:
+            return str(wanted[name] if name in wanted and is_free(wanted[name]) else next(free))
+
+        makers = {name: partial(choose, name) for name in _LISTENERS}
         return {name: int(port) for name, port in keep_secrets(self.folder / "ports.env", makers).items()}
 
     def home(self, name: str) -> tuple[Path, Identity | None]:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from models.database import DatabaseUnavailableError, autocommit
 from services.redis_client import RedisUnavailableError, translate_outage
-from web.context import answer, draining, resources
+from web.context import answer, draining, prober, resources
 from web.openapi import describe
 from web.schemas import HealthAnswer, ReadyAnswer
 
@@ -32,6 +32,8 @@ def readyz() -> Response:
 
 
 def _postgresql_answers() -> bool:
+    if prober().primary_lost:
+        return False
     try:
         with autocommit(resources().engine) as connection:
             return bool(connection.execute(text("SELECT true")).scalar_one())

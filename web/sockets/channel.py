@@ -23,7 +23,7 @@ from web.metrics import BROADCAST_LAG
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 0.5
-HEALTH_SECONDS = 5
+HEALTH_SECONDS = 1.5
 
 
 class Listener(Protocol):
