@@ -2,6 +2,7 @@
 
 Each field is the environment variable of the same name with the prefix `FAIRBOARD_`. What the environment leaves out is
 looked up in `<data dir>/runtime.env`, which a running `fairboard up` writes, so that every command finds its servers.
+A setting may stand in a file: FAIRBOARD_JWT_SECRET_FILE names the file of FAIRBOARD_JWT_SECRET.
 """
 
 from __future__ import annotations
@@ -216,10 +217,24 @@ def explain(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
+def from_files() -> dict[str, str]:
+    """Settings that stand in files, as container platforms hand out secrets: FAIRBOARD_X_FILE names the file of X."""
+    found = {}
+    for field in Settings.model_fields:
+        name = PREFIX + field.upper()
+        path = os.environ.get(f"{name}_FILE")
+        if path and not os.environ.get(name):
+            try:
+                found[field] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"{name}_FILE: {path} cannot be read ({type(error).__name__})") from None
+    return found
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """The settings of this process. Raises SettingsError that names every variable that is missing or wrong."""
     try:
-        return Settings(_env_file=runtime_file())
+        return Settings(_env_file=runtime_file(), **from_files())  # type: ignore[arg-type]  # pydantic checks the types
     except ValidationError as error:
         raise SettingsError(explain(error)) from None

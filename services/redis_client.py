@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from hiredis import pack_command
-from redis import Redis
+from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
 from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
@@ -33,7 +34,7 @@ LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
 SILENCE_SECONDS = 0.5
 """After an answer that did not come in time, nobody else waits for one this long: a frozen Redis costs one deadline."""
-SENTINEL_SCHEME = "redis+sentinel://"
+SENTINEL_SCHEME, CLUSTER_SCHEME = "redis+sentinel://", "redis+cluster://"
 SENTINEL_SECONDS = 0.3
 """Longest wait for one Sentinel, of which there are others."""
 AWAY = (
@@ -58,7 +59,7 @@ def make_redis(url: str, *, deadline: float = 5.0) -> Redis:
 
     One retry, on a lost connection only, because after a restart of Redis each pooled connection fails once.
     `redis+sentinel://:password@one:26379,two:26379/0?master=board` names Sentinels, which are asked for the master
-    whenever a connection is opened.
+    whenever a connection is opened; `redis+cluster://:password@one:6379,two:6379` names nodes of a Redis Cluster.
     """
     options = {
         "socket_timeout": deadline,
@@ -69,16 +70,31 @@ def make_redis(url: str, *, deadline: float = 5.0) -> Redis:
     }
     if url.startswith(SENTINEL_SCHEME):
         return _master(url, options)
+    if url.startswith(CLUSTER_SCHEME):
+        return _cluster(url, options)
     return Redis.from_url(url, **options)
+
+
+def server_of(redis: Redis, key: str) -> dict[str, Any]:
+    """What the server that holds a key says about itself."""
+    cluster = as_cluster(redis)
+    told: dict[str, Any] = (
+        cluster.info("server", target_nodes=cluster.get_node_from_key(key)) if cluster else redis.info("server")
+    )
+    return told
+
+
+def as_cluster(redis: object) -> RedisCluster | None:
+    """The client of a Redis Cluster as what it is, None for any other."""
+    return redis if isinstance(redis, RedisCluster) else None
 
 
 def _master(url: str, options: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
-    addresses = [address.rpartition(":") for address in parts.netloc.rpartition("@")[2].split(",")]
     password = unquote(parts.password) if parts.password else None
     short = {"socket_timeout": SENTINEL_SECONDS, "socket_connect_timeout": SENTINEL_SECONDS}
     sentinel = Sentinel(
-        [(host, int(port)) for host, _, port in addresses],
+        _addresses(url),
         sentinel_kwargs=options | short | {"password": password},
         **options,
         password=password,
@@ -87,6 +103,23 @@ def _master(url: str, options: dict[str, Any]) -> Redis:
     )
     master: Redis = sentinel.master_for(parse_qs(parts.query)["master"][0])
     return master
+
+
+def _cluster(url: str, options: dict[str, Any]) -> Redis:
+    parts = urlsplit(url)
+    cluster = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in _addresses(url)],
+        password=unquote(parts.password) if parts.password else None,
+        username=unquote(parts.username) if parts.username else None,
+        cluster_error_retry_attempts=1,
+        **{name: value for name, value in options.items() if name != "retry"},
+    )
+    return cast(Redis, cluster)  # It has the same commands.
+
+
+def _addresses(url: str) -> list[tuple[str, int]]:
+    hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in hosts)]
 
 
 @contextmanager
@@ -100,6 +133,32 @@ def translate_outage() -> Iterator[None]:
         if str(error).startswith(REFUSALS):
             raise RedisUnavailableError(str(error)) from error
         raise
+
+
+class Commands(Protocol):
+    """Sends commands and gives their replies."""
+
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Raises RedisUnavailableError, or an error reply."""
+
+
+class RoutedCommands:
+    """Commands for a Redis Cluster: each goes to the node that holds its key, on a round trip of its own."""
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        """Uses the client's own connections."""
+        self._cluster = cluster
+
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Raises RedisUnavailableError, or an error reply."""
+        with translate_outage():
+            return [self._cluster.execute_command(*command) for command in commands]
+
+
+def quick_commands(redis: Redis) -> Commands:
+    """What suits a client."""
+    cluster = as_cluster(redis)
+    return RoutedCommands(cluster) if cluster else QuickConnection(redis)
 
 
 class QuickConnection:
@@ -154,7 +213,7 @@ class QuickConnection:
             self._idle.pop().disconnect()
 
 
-def load_script(quick: QuickConnection, name: str) -> Callable[[Sequence[str], Sequence[str | int | bytes]], Any]:
+def load_script(quick: Commands, name: str) -> Callable[[Sequence[str], Sequence[str | int | bytes]], Any]:
     """The script `lua/<name>.lua` as a function of KEYS and ARGV. Raises RedisUnavailableError."""
     source = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # As EVALSHA names scripts.

@@ -15,7 +15,7 @@ from config import tracing
 from config.catalogue import OnceAction, TimedAction, get_catalogue, points_ceiling
 from config.settings import Settings
 from models.database import make_engine
-from services.redis_client import QuickConnection, load_script, make_redis
+from services.redis_client import Commands, load_script, make_redis, quick_commands
 
 Script = Callable[[Sequence[str], Sequence[str | int | bytes]], Any]
 
@@ -50,9 +50,9 @@ class Resources:
         return client
 
     @cached_property
-    def quick(self) -> QuickConnection:
+    def quick(self) -> Commands:
         """The same Redis for the hottest paths."""
-        return QuickConnection(self.redis)
+        return quick_commands(self.redis)
 
     @cached_property
     def fernet(self) -> MultiFernet:

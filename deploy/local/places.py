@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +47,7 @@ class Places:
         self.logs = self.folder / "logs"
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self.ports = self._kept_ports(wanted)
-        self.secrets = keep_secrets(self.folder / "secrets.env", _SECRETS)
+        self.secrets = keep_secrets(self.folder / "secrets.env", SECRETS)
 
     def _kept_ports(self, wanted: Mapping[str, int]) -> dict[str, int]:
         free = _different_ports()
@@ -62,17 +63,37 @@ class Places:
         return home_for(self.folder / name)
 
     def address(self, listener: str) -> str:
-        """Host and port of a listener."""
+        """Host and port at which others reach a listener."""
         return f"{LOCALHOST}:{self.ports[listener]}"
+
+    def listen(self, listener: str) -> str:
+        """Host and port that a listener binds to."""
+        return self.address(listener)
 
     def addresses(self, listeners: tuple[str, ...]) -> str:
         """Several of them, separated by commas."""
         return ",".join(map(self.address, listeners))
 
-    def file(self, name: str, path: str, extra: str = "") -> Path:
-        """A server's own copy of a file of deploy/, with lines added."""
-        text = (CONFIGURATION / path).read_text() + extra
-        return self.write(name, Path(path).name, text)
+    def program(self, name: str, find: Callable[[], Path]) -> Path:  # noqa: ARG002 -- containers know it by its name
+        """Where a program is."""
+        return find()
+
+    def own_folder(self, name: str) -> Path:
+        """The folder of a part of Fairboard, which is run by whoever runs this."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def make_folder(self, name: str, below: str) -> None:
+        """A folder in a server's own."""
+        home, identity = self.home(name)
+        (home / below).mkdir(mode=0o700, exist_ok=True)
+        if identity:
+            os.chown(home / below, identity.user, identity.group)
+
+    def file(self, name: str, path: str) -> Path:
+        """A server's own copy of a file of deploy/."""
+        return self.write(name, Path(path).name, (CONFIGURATION / path).read_text())
 
     def write(self, name: str, file: str, text: str) -> Path:
         """A file in a server's folder that it alone can read."""
@@ -90,7 +111,7 @@ def _different_ports() -> Iterator[int]:
             yield port
 
 
-_SECRETS = {
+SECRETS = {
     f"{PREFIX}JWT_SECRET": lambda: secrets.token_urlsafe(48),
     f"{PREFIX}TOKEN_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     f"{PREFIX}FLOWER_BASIC_AUTH": lambda: f"ops:{secrets.token_hex(12)}",

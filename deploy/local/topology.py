@@ -57,9 +57,7 @@ def own_parts(places: Places) -> Iterator[Part]:
     for name, queue in QUEUES.items():
         yield replace(_BY_NAME[queue], name=name, patience=8.0)
     for name in BEATS:
-        folder = places.folder / name
-        folder.mkdir(exist_ok=True)
-        yield replace(_BY_NAME["beat"], name=name).filled({"data_dir": str(folder)})
+        yield replace(_BY_NAME["beat"], name=name).filled({"data_dir": str(places.own_folder(name))})
     yield _flower(places)
     yield balancer(places)
     yield prometheus(places)
@@ -96,12 +94,14 @@ def environment(places: Places, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _web(places: Places, name: str, serves: str) -> Part:
-    values = {f"{PREFIX}PORT": str(places.ports[name]), f"{PREFIX}SERVES": serves}
+    host, _, port = places.listen(name).rpartition(":")
+    values = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": port, f"{PREFIX}SERVES": serves}
     return replace(_BY_NAME["web"], name=name, patience=12.0, environment=values)
 
 
 def _flower(places: Places) -> Part:
-    part = _BY_NAME["flower"].filled({"flower_port": places.ports[FLOWER], "host": LOCALHOST})
+    host, _, port = places.listen(FLOWER).rpartition(":")
+    part = _BY_NAME["flower"].filled({"flower_port": port, "host": host})
     # It reads its settings file only where it is started.
     return replace(part, environment={"FLOWER_BASIC_AUTH": places.secrets[f"{PREFIX}FLOWER_BASIC_AUTH"]})
 
@@ -113,6 +113,7 @@ def balancer(places: Places) -> Part:
         "FAIRBOARD_SITE": site(places),
         "FAIRBOARD_TLS": "internal",
         "FAIRBOARD_SNI": LOCALHOST,
+        "FAIRBOARD_HTTPS_PORT": places.listen(BALANCER).rpartition(":")[2],
         "FAIRBOARD_WEB": places.addresses(WEB).replace(",", " "),
         "FAIRBOARD_LIVE": places.addresses(LIVE).replace(",", " "),
         "CADDY_ADMIN": f"unix/{home / 'admin.sock'}",
@@ -145,11 +146,11 @@ def prometheus(places: Places) -> Part:
     targets = [{"targets": [places.address(name)], "labels": {"part": name}} for name in (*WEB, *LIVE)]
     places.write(PROMETHEUS, "targets.json", json.dumps(targets, indent=1))
     argv = (
-        str(find_program("prometheus")),
+        str(places.program("prometheus", lambda: find_program("prometheus"))),
         f"--config.file={file}",
         f"--storage.tsdb.path={home / 'data'}",
         "--storage.tsdb.retention.time=7d",
-        f"--web.listen-address={places.address(PROMETHEUS)}",
+        f"--web.listen-address={places.listen(PROMETHEUS)}",
         "--log.level=warn",
     )
     return Part(PROMETHEUS, argv, patience=3.0, identity=identity)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from models.database import autocommit, snapshot
 from services.leaderboard.board import Standing, script_arguments
 from services.leaderboard.keys import BoardKeys
-from services.redis_client import translate_outage
+from services.redis_client import server_of, translate_outage
 from services.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     Raises RedisUnavailableError or DatabaseUnavailableError; the old board then stays as it was.
     """
     keys, name = BoardKeys(board), secrets.token_hex(8)
-    run_id = redis_run_id(resources)
+    run_id = redis_run_id(resources, keys)
     # Redis may be another process now, with older data: then what was published since is not known here any more.
     forgotten = int(time.time() * 1000) if run_id != _known_run_id(resources, board) else 0
     with translate_outage(), resources.redis.pipeline(transaction=True) as start:
@@ -71,7 +71,7 @@ def is_current(resources: Resources, board: str) -> bool:
     keys = BoardKeys(board)
     with translate_outage():
         loaded = resources.redis.exists(keys.loaded)
-    if not loaded or _known_run_id(resources, board) != redis_run_id(resources):
+    if not loaded or _known_run_id(resources, board) != redis_run_id(resources, keys):
         return False
     return not _has_lost_players(resources, keys) or not _has_lost_players(resources, keys, after=SETTLE_SECONDS)
 
@@ -95,10 +95,10 @@ def _known_run_id(resources: Resources, board: str) -> str | None:
         return connection.execute(query, {"board": board}).scalar_one_or_none()
 
 
-def redis_run_id(resources: Resources) -> str:
-    """The id of the Redis server process that answers."""
+def redis_run_id(resources: Resources, keys: BoardKeys) -> str:
+    """The id of the Redis server process that holds the board."""
     with translate_outage():
-        return str(resources.redis.info("server")["run_id"])
+        return str(server_of(resources.redis, keys.standings)["run_id"])
 
 
 def _load(resources: Resources, keys: BoardKeys, name: str, progress: Progress) -> int | None:

@@ -162,3 +162,27 @@ def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.Monkey
 def test_settings_are_not_changed_later() -> None:
     with pytest.raises(ValidationError):
         get_settings().port = 1  # type: ignore[misc]  # what mypy forbids is what is shown
+
+
+def test_a_setting_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "jwt"
+    file.write_text(SECRET[::-1] + "\n")
+    monkeypatch.delenv("FAIRBOARD_JWT_SECRET")
+    assert read(monkeypatch, JWT_SECRET_FILE=str(file)).jwt_secret == (SECRET[::-1],)
+
+
+def test_the_environment_itself_goes_before_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "jwt").write_text("too short to be taken")
+    assert read(monkeypatch, JWT_SECRET_FILE=str(tmp_path / "jwt")).jwt_secret == (SECRET,)
+
+
+def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FAIRBOARD_JWT_SECRET")
+    message = error(monkeypatch, JWT_SECRET_FILE=str(tmp_path / "absent"))
+    assert message.startswith("FAIRBOARD_JWT_SECRET_FILE: ")
+    assert str(tmp_path / "absent") in message
+
+
+def test_several_nodes_of_postgresql_are_one_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, DATABASE_URL="postgresql://app:hush@one:5432,two:5433/fairboard")
+    assert settings.database_url == "postgresql+psycopg2://app:hush@one:5432,two:5433/fairboard"

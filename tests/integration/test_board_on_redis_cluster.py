@@ -1,0 +1,67 @@
+"""The board's tests once more, on a Redis Cluster of three nodes: keys that a script touches together share a slot.
+
+A node refuses a script that names keys of two slots, so a hash tag that is wrong or missing fails here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis.exceptions import RedisClusterException, ResponseError
+
+from config.catalogue import BOARD
+from services.leaderboard.keys import BoardKeys
+from services.reconcile import drain_outbox, sweep
+from services.redis_client import as_cluster, load_script
+from services.resources import Resources
+from services.sessions import Player
+from tests.integration.test_board_place import *  # noqa: F403 -- every test of it
+from tests.integration.test_board_publish import *  # noqa: F403
+from tests.integration.test_board_read import *  # noqa: F403
+from tests.processes import open_folder
+from tests.support.ground import Servers, make_settings, opened
+from tests.support.people import People
+from tests.support.valkey_cluster import running_cluster
+
+
+@pytest.fixture(scope="module")
+def lasting_resources(servers: Servers) -> Iterator[Resources]:
+    with (
+        open_folder() as folder,
+        running_cluster(folder) as url,
+        opened(make_settings(servers, redis_url=url)) as resources,
+    ):
+        yield resources
+
+
+@pytest.fixture
+def resources(servers: Servers, lasting_resources: Resources) -> Resources:
+    servers.clean()
+    lasting_resources.redis.flushall()
+    sweep(lasting_resources, BOARD)
+    return lasting_resources
+
+
+def test_this_is_a_cluster_whose_nodes_share_the_slots(resources: Resources) -> None:
+    redis = as_cluster(resources.redis)
+    assert redis
+    nodes = {redis.get_node_from_key(f"ratelimit:{{{player}}}:complete").name for player in range(1, 100)}
+    assert len(nodes) == 3
+
+
+def test_a_script_with_keys_of_two_slots_is_refused(resources: Resources) -> None:
+    place = load_script(resources.quick, "place")
+    keys = [f"key{number}" for number in range(9)]
+    with pytest.raises((RedisClusterException, ResponseError)):
+        place(keys, [1000, 1, 1, 10, "a", '"ada"'])
+
+
+def test_players_of_every_node_play_and_the_outbox_follows(resources: Resources, people: People) -> None:
+    """The door (session and limits) keeps its keys by player, wherever that is; the board keeps its own together."""
+    players: list[Player] = people.several(12)
+    for player in players:
+        people.complete(player)
+    assert len({resources.redis.keyslot(f"{{{player.user_id}}}") for player in players}) > 1  # type: ignore[attr-defined]
+    assert drain_outbox(resources).players == {player.user_id for player in players}
+    assert resources.redis.zcard(BoardKeys(BOARD).standings) == len(players)
