@@ -75,32 +75,19 @@ def postgres(places: Places, name: str) -> Part:
 
 def board_redis(places: Places, name: str) -> Part:
     """One of three Valkey for the board. The first begins as the master; later it is whom the Sentinels choose."""
-    host, _, port = places.address(name).rpartition(":")
-    lines = [f"replica-announce-ip {host}", f"replica-announce-port {port}"]
-    if name != REDIS[0]:
-        lines.append(f"replicaof {places.address(REDIS[0]).replace(':', ' ')}")
-    return _valkey(places, name, "board.conf", lines, _auth(places))
+    return _valkey(places, name, "board.conf", _auth(places))
 
 
 def broker(places: Places, name: str) -> Part:
     """The Valkey of the queues."""
-    return _valkey(places, name, "broker.conf", [], _auth(places))
+    return _valkey(places, name, "broker.conf", _auth(places))
 
 
 def sentinel(places: Places, name: str) -> Part:
     """One of three Sentinels, which choose the board's master."""
-    host, _, port = places.address(name).rpartition(":")
     password = places.secrets["REDIS_PASSWORD"]
-    lines = [
-        f"sentinel announce-ip {host}",
-        f"sentinel announce-port {port}",
-        f"sentinel monitor {MASTER} {places.address(REDIS[0]).replace(':', ' ')} 2",
-        f"sentinel down-after-milliseconds {MASTER} 2000",
-        f"sentinel failover-timeout {MASTER} 6000",
-        f"sentinel parallel-syncs {MASTER} 2",
-    ]
     auth = [f"requirepass {password}", f"sentinel sentinel-pass {password}", f"sentinel auth-pass {MASTER} {password}"]
-    return _valkey(places, name, "sentinel.conf", lines, auth)
+    return _valkey(places, name, "sentinel.conf", auth)
 
 
 def _auth(places: Places) -> list[str]:
@@ -108,17 +95,20 @@ def _auth(places: Places) -> list[str]:
     return [f"requirepass {password}", f"masterauth {password}"]
 
 
-def _valkey(places: Places, name: str, file: str, lines: Sequence[str], auth: Sequence[str]) -> Part:
+def _valkey(places: Places, name: str, file: str, auth: Sequence[str]) -> Part:
     home, identity = places.home(name)
     places.file(name, f"valkey/{file}")
-    host, _, port = places.listen(name).rpartition(":")
+    places.make_folder(name, "data")
+    bind, _, port = places.listen(name).rpartition(":")
     values = {
         "VALKEY_FILE": file,
         "VALKEY_HOME": str(home / "data"),
-        "VALKEY_LINES": "\n".join([f"bind {host}", f"port {port}", f'dir "{home / "data"}"', *lines]),
+        "VALKEY_BIND": bind,
+        "VALKEY_PORT": port,
+        "VALKEY_NAME": places.address(name).rpartition(":")[0],
+        "VALKEY_MASTER": places.address(REDIS[0]).replace(":", " "),
         "VALKEY_AUTH": str(places.write(name, "auth.conf", "\n".join(auth) + "\n")),
         "VALKEY_SERVER": str(places.program("valkey-server", lambda: find_valkey(identity))),
     }
-    places.make_folder(name, "data")
     argv = ("sh", str(places.file(name, "valkey/start.sh")))
     return Part(name, argv, patience=3.0, identity=identity, hides=REDIS_CHATTER, environment=values)

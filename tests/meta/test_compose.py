@@ -189,8 +189,10 @@ def test_every_part_has_limits_and_a_health_check(compose: dict[str, Any]) -> No
 def test_whoever_is_waited_for_exists_and_has_a_health_check(compose: dict[str, Any]) -> None:
     services = compose["services"]
     for service in services.values():
-        for name, wanted in service.get("depends_on", {}).items():
-            assert wanted["condition"] != "service_healthy" or "healthcheck" in services[name], name
+        waited_for = service.get("depends_on", {})
+        for name in waited_for:
+            wanted = waited_for[name]["condition"] if isinstance(waited_for, dict) else "service_started"
+            assert wanted != "service_healthy" or "healthcheck" in services[name], name
 
 
 def test_images_are_pinned(compose: dict[str, Any]) -> None:
