@@ -68,6 +68,8 @@ def make_engine(
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
     event.listen(engine, "checkout", _set_autocommit)
+    # Here and not later, because SQLAlchemy empties the list of notices after each statement.
+    event.listen(engine, "after_cursor_execute", lambda connection, cursor, *_: _confirm(cursor.connection))
     return engine
 
 
@@ -96,7 +98,6 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement commits at once. Raises DatabaseUnavailableError."""
     with translate_outage(), engine.connect() as connection:
         yield connection
-        _confirm(connection.connection.dbapi_connection)
 
 
 @contextmanager

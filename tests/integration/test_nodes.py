@@ -1,0 +1,243 @@
+"""Several PostgreSQL nodes behind one URL: a primary with a standby, one that hangs, commits that nobody confirmed."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg2
+import pytest
+from psycopg2 import extensions
+from sqlalchemy import Engine, text
+
+from cli.embedded.identity import write_private
+from models import nodes
+from models.database import (
+    DatabaseUnavailableError,
+    UnconfirmedError,
+    autocommit,
+    execute_once,
+    make_engine,
+    transaction,
+    use_deadline,
+)
+from models.migrate import upgrade
+from models.nodes import Nodes, split_hosts
+from tests.processes import open_folder
+from tests.support.ground import HastyPostgres
+from tests.support.stack import Stack, wait_for
+
+ADD = "INSERT INTO boards (name) VALUES (%s) RETURNING name"
+
+
+class Standby(HastyPostgres):
+    """A copy of a primary that follows it."""
+
+    def follow(self, primary: HastyPostgres) -> None:
+        """Copy the primary. Its passwords are ours then."""
+        self.owner_password, self.app_password = primary.owner_password, primary.app_password
+        self.prepare()
+        own = self.directory / "data"
+        subprocess.run(["/bin/rm", "-rf", str(own)], check=True)
+        file = self.directory / "pgpass"
+        write_private(file, f"*:*:*:*:{primary.owner_password}", self.identity)
+        subprocess.run(
+            [
+                *(str(self.bin / "pg_basebackup"), "-D", str(own), "-R", "-X", "stream", "-c", "fast"),
+                *("-h", "127.0.0.1", "-p", str(primary.port), "-U", "fairboard", "-w"),
+            ],
+            check=True,
+            env={"PGPASSFILE": str(file)},
+            cwd="/",
+            **(self.identity.popen_arguments() if self.identity else {}),
+        )
+
+    def after_start(self) -> None:
+        """All is copied."""
+
+
+@dataclass
+class Pair:
+    """A primary and its standby."""
+
+    primary: HastyPostgres
+    standby: Standby
+
+    def url(self, *first: str) -> str:
+        """Both behind one URL of the application, the standby first, others before it."""
+        hosts = ",".join([*first, f"127.0.0.1:{self.standby.port}", f"127.0.0.1:{self.primary.port}"])
+        return self.primary.app_url.replace(f"127.0.0.1:{self.primary.port}", hosts)
+
+
+@pytest.fixture(scope="module")
+def lasting_pair() -> Iterator[Pair]:
+    with open_folder() as folder:
+        primary, standby = HastyPostgres(folder / "primary"), Standby(folder / "standby")
+        try:
+            primary.start()
+            upgrade(primary.owner_url)
+            standby.follow(primary)
+            standby.start()
+            yield Pair(primary, standby)
+        finally:
+            for server in (standby, primary):
+                Stack.thaw(server)
+                server.kill()
+
+
+@pytest.fixture
+def pair(lasting_pair: Pair) -> Iterator[Pair]:
+    """Both at work, and no boards."""
+    with closing(lasting_pair.primary.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM boards WHERE name <> 'global'")
+    yield lasting_pair
+    for server in (lasting_pair.primary, lasting_pair.standby):
+        Stack.thaw(server)
+        if server.process is None:
+            server.start()
+
+
+@pytest.fixture(autouse=True)
+def deadline() -> Iterator[None]:
+    """As in a worker: psycopg2 waits for a second at most."""
+    use_deadline(1.0)
+    nodes._silent.clear()
+    yield
+    extensions.set_wait_callback(None)
+    nodes._silent.clear()
+
+
+@contextmanager
+def engine_of(url: str) -> Iterator[Engine]:
+    engine = make_engine(url, pool_size=1)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def hanging() -> Iterator[tuple[str, list[object]]]:
+    """A server that lets clients connect and says nothing, as a frozen one does; and who came."""
+    came: list[object] = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    came.append(listener.accept())
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", came
+
+
+def port(engine: Engine) -> int:
+    with autocommit(engine) as connection:
+        return int(connection.execute(text("SELECT inet_server_port()")).scalar_one())
+
+
+def test_a_url_with_several_hosts_is_one_for_each() -> None:
+    assert split_hosts("postgresql://a:b@one:1,two:2/name?x=y") == (
+        "postgresql://a:b@one:1/name?x=y",
+        "postgresql://a:b@two:2/name?x=y",
+    )
+
+
+def test_a_standby_is_preferred_for_reading_and_the_primary_will_do(pair: Pair) -> None:
+    reading = Nodes(pair.url(), {}, standby=True)
+    with closing(reading.connect()) as connection:
+        assert connection.info.port == pair.standby.port
+    pair.standby.kill()
+    with closing(reading.connect()) as connection:
+        assert connection.info.port == pair.primary.port
+
+
+def test_a_node_that_hangs_is_asked_once_and_then_left_alone(pair: Pair) -> None:
+    with hanging() as (address, came), engine_of(pair.url(address)) as engine:
+        assert port(engine) == pair.primary.port
+        for _ in range(3):
+            engine.dispose()
+            assert port(engine) == pair.primary.port
+        assert len(came) == 1
+
+
+def test_a_primary_that_freezes_is_given_up_within_the_deadline(pair: Pair) -> None:
+    with engine_of(pair.url()) as engine:
+        port(engine)
+        Stack.freeze(pair.primary)
+        with pytest.raises(DatabaseUnavailableError, match="no answer in time"):
+            execute_once(engine, ADD, ("frozen",))
+        with pytest.raises(DatabaseUnavailableError, match="no primary"):
+            execute_once(engine, ADD, ("frozen",))
+
+
+@pytest.mark.parametrize("way", ["once", "autocommit", "transaction"])
+def test_a_commit_that_no_standby_confirms_is_not_acknowledged(pair: Pair, way: str) -> None:
+    """Cancelling it makes PostgreSQL say success, with a warning that SQLAlchemy does not mind."""
+    extensions.set_wait_callback(None)
+    with closing(pair.primary.connect()) as owner, owner.cursor() as cursor, engine_of(pair.primary.app_url) as engine:
+        cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        cursor.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: _setting(pair.primary) == "nobody", 10)
+        canceller = threading.Thread(target=_cancel_commit, args=(pair.primary,))
+        canceller.start()
+        with pytest.raises(UnconfirmedError):
+            _add(engine, way)
+        canceller.join()
+        assert "unconfirmed" in _boards(pair.primary), "it is there, and lost if this node is"
+        cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        cursor.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: _setting(pair.primary) == "", 10)
+        assert execute_once(engine, ADD, ("confirmed",)) == ("confirmed",)
+
+
+def test_the_primary_is_found_and_followed(pair: Pair) -> None:  # The last one: there are two primaries afterwards.
+    """Which node it is may change under a client, and then the next statement goes to the new one."""
+    with engine_of(pair.url()) as engine:
+        assert port(engine) == pair.primary.port
+        assert execute_once(engine, ADD, ("before",)) == ("before",)
+        wait_for(lambda: _boards(pair.standby) == {"before"}, 10)
+        pair.primary.kill()
+        with pytest.raises(DatabaseUnavailableError):
+            execute_once(engine, ADD, ("lost",))
+        with pytest.raises(DatabaseUnavailableError, match="no primary"):
+            execute_once(engine, ADD, ("nowhere",))
+        with closing(pair.standby.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_promote()")
+        assert execute_once(engine, ADD, ("after",)) == ("after",)
+        assert _boards(pair.standby) == {"before", "after"}
+
+
+def _add(engine: Engine, way: str) -> None:
+    if way == "once":
+        execute_once(engine, ADD, ("unconfirmed",))
+        return
+    with (autocommit if way == "autocommit" else transaction)(engine) as connection:
+        connection.execute(text("INSERT INTO boards (name) VALUES ('unconfirmed')"))
+
+
+def _cancel_commit(server: HastyPostgres) -> None:
+    query = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    wait_for(lambda: _ask(server, query) != 0, 20, "a commit that waits")
+
+
+def _ask(server: HastyPostgres, query: str) -> object:
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        rows = cursor.fetchall()
+        return rows[0][0] if rows else None
+
+
+def _setting(server: HastyPostgres) -> object:
+    return _ask(server, "SHOW synchronous_standby_names")
+
+
+def _boards(server: HastyPostgres) -> set[object]:
+    with suppress(psycopg2.OperationalError), closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM boards WHERE name <> 'global'")
+        return {name for (name,) in cursor.fetchall()}
+    return set()
