@@ -21,6 +21,7 @@ from redis.exceptions import (
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     ResponseError,
     TimeoutError as RedisTimeoutError,
     TryAgainError,
@@ -107,13 +108,15 @@ def _master(url: str, options: dict[str, Any]) -> Redis:
 
 def _cluster(url: str, options: dict[str, Any]) -> Redis:
     parts = urlsplit(url)
-    cluster = RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in _addresses(url)],
-        password=unquote(parts.password) if parts.password else None,
-        username=unquote(parts.username) if parts.username else None,
-        cluster_error_retry_attempts=1,
-        **{name: value for name, value in options.items() if name != "retry"},
-    )
+    try:
+        cluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in _addresses(url)],
+            password=unquote(parts.password) if parts.password else None,
+            username=unquote(parts.username) if parts.username else None,
+            **options,
+        )
+    except RedisClusterException as error:
+        raise RedisUnavailableError(str(error)) from error  # It asks the nodes at once.
     return cast(Redis, cluster)  # It has the same commands.
 
 

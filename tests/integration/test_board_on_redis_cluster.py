@@ -5,11 +5,14 @@ A node refuses a script that names keys of two slots, so a hash tag that is wron
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from redis.exceptions import RedisClusterException, ResponseError
 
+from cli.embedded import free_port
 from config.catalogue import BOARD
 from services.leaderboard.keys import BoardKeys
 from services.reconcile import drain_outbox, sweep
@@ -41,6 +44,18 @@ def resources(servers: Servers, lasting_resources: Resources) -> Resources:
     lasting_resources.redis.flushall()
     sweep(lasting_resources, BOARD)
     return lasting_resources
+
+
+@pytest.fixture
+def without(resources: Resources) -> Iterator[Callable[[str], Resources]]:
+    with ExitStack() as stack:
+
+        def cut(server: str) -> Resources:
+            name = "database_url" if server == "postgres" else "redis_url"
+            away = re.sub(r":[0-9]+(?=[,/]|$)", f":{free_port()}", getattr(resources.settings, name))
+            return stack.enter_context(opened(resources.settings.model_copy(update={name: away})))
+
+        yield cut
 
 
 def test_this_is_a_cluster_whose_nodes_share_the_slots(resources: Resources) -> None:

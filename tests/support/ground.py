@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from config.catalogue import get_catalogue
 from config.settings import Settings
 from models.migrate import upgrade
 from models.tables import Base
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from tests.processes import open_folder
 
@@ -124,4 +125,5 @@ def opened(settings: Settings) -> Iterator[Resources]:
         yield resources
     finally:
         resources.engine.dispose()
-        resources.redis.close()
+        with suppress(RedisUnavailableError):  # The client of a Redis Cluster connects when it is made.
+            resources.redis.close()
