@@ -87,3 +87,13 @@ def test_config_is_ours() -> None:
 def test_nothing_names_an_index_host() -> None:
     for path in Path(ROOT, "requirements").iterdir():
         assert not re.search(r"https?://|--(?:extra-)?index-|--find-links", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("smaller", "larger"), [("runtime", "cluster"), ("patroni", "cluster"), ("cluster", "dev")])
+def test_what_is_locked_once_is_locked_alike_everywhere(smaller: str, larger: str) -> None:
+    pins = [
+        set(re.findall(r"^[\w.-]+==\S+", Path(ROOT, "requirements", f"{name}.txt").read_text("utf-8"), re.MULTILINE))
+        for name in (smaller, larger)
+    ]
+    assert pins[0]
+    assert pins[0] <= pins[1], "run `make lock`"
