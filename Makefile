@@ -71,9 +71,10 @@ pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures
 
 lock: .venv/.installed-dev ## Write requirements/*.txt anew from requirements/*.in
-	for set in bootstrap runtime patroni cluster dev audit fuzz; do \
+	for set in dev runtime patroni cluster bootstrap audit fuzz; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header --no-annotate $(ARGS) requirements/$$set.in -o requirements/$$set.txt || exit 1; \
+			--no-header --no-annotate $$(case $$set in runtime|patroni|cluster) echo -c requirements/dev.txt;; esac) \
+			$(ARGS) requirements/$$set.in -o requirements/$$set.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environment and the caches, but no data
