@@ -10,7 +10,7 @@ CODE := web services workers models config cli fairboard_client wsgi.py celeryco
 FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)
 
 .DEFAULT_GOAL := help
-.PHONY: advisories attack audit fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean
+.PHONY: advisories attack audit fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean check-monitoring
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ sbom: .venv/audit/.installed ## Write what Fairboard is made of to sbom.cdx.json
 
 advisories: .venv/.installed-dev ## Compare the locked versions with a checkout of PyPA's advisories (ADVISORIES=FOLDER)
 	$(BIN)/python -m tests.attacks.advisories $(ADVISORIES)
+
+check-monitoring: ## Check the alert rules with Prometheus's promtool
+	sh deploy/promtool.sh
 
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures

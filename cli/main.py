@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "cli.up:up",
     "migrate": "cli.migrate:migrate",
     "create-user": "cli.accounts:create_user",
+    "doctor": "cli.doctor:doctor",
     "verify": "cli.board:verify",
     "rebuild": "cli.board:rebuild",
     "void": "cli.void:void",

@@ -11,7 +11,7 @@ from typing import Any
 
 from config import cause
 from web.access_log import log_request
-from web.metrics import count_request
+from web.metrics import IN_PROGRESS, count_request
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -87,7 +87,8 @@ class Envelope:
         if environ["REQUEST_METHOD"] == "OPTIONS" and self._is_preflight(environ):
             begin("204 No Content", list(PREFLIGHT))
             return []
-        return self._application(environ, begin)
+        with IN_PROGRESS.track_inprogress():
+            return self._application(environ, begin)
 
     def _sharing(self, environ: Environ) -> Headers:
         if environ["PATH_INFO"].startswith(CLIENT_PATHS):

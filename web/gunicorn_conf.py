@@ -95,12 +95,14 @@ def post_worker_init(worker: Worker) -> None:
     Before that, go on for a while and say so at /healthz, so that a balancer sends what is new elsewhere.
     """
     _collect_rarely()
-    from web.context import DRAINING, PROBER  # noqa: PLC0415 -- needs the loaded application
+    from web import sampler  # noqa: PLC0415 -- needs the loaded application
+    from web.context import DRAINING, PROBER  # noqa: PLC0415
     from web.sockets.endpoint import HUB  # noqa: PLC0415
     from web.sockets.frames import RESTART  # noqa: PLC0415
     from wsgi import app  # noqa: PLC0415
 
     app.extensions[PROBER].start()
+    sampler.start(app)
 
     def leave(number: int, stack: FrameType | None) -> None:
         _goodbyes.append(gevent.spawn(app.extensions[HUB].close_all, RESTART))

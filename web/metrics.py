@@ -20,6 +20,7 @@ from services.prober import Role
 from services.reconcile import outbox_backlog
 from services.redis_client import AWAY, make_redis
 from services.resources import Resources
+from web.collectors import Kept
 from web.context import resources
 from web.operators import operators_only
 
@@ -36,6 +37,9 @@ DURATION = Histogram("fairboard_request_seconds", "Time a request took.", ["rout
 REFUSALS = Counter("fairboard_refusals", "Refused requests by error code.", ["code"])
 BOARD_READS = Counter("fairboard_board_reads", "Reads of the board by cache result.", ["cache"])
 COMPLETIONS = Counter("fairboard_completions", "Completions that counted.", ["kind"])
+POINTS = Counter("fairboard_points", "Points that completions earned.", ["kind"])
+IN_PROGRESS = Gauge("fairboard_requests_in_progress", "Requests being answered.", multiprocess_mode="livesum")
+SOCKET_CLOSES = Counter("fairboard_socket_closes", "WebSockets that ended, by close code.", ["code"])
 SOCKETS = Gauge("fairboard_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 FRAMES = Counter("fairboard_frames", "Frames sent to sockets.")
 COMMIT_TO_FRAME = Histogram(
@@ -93,6 +97,7 @@ def metrics() -> Response:
         own = generate_latest()
     backlog = CollectorRegistry()
     backlog.register(_Backlog(resources()))
+    backlog.register(Kept(resources()))
     return Response(own + generate_latest(backlog), content_type=CONTENT_TYPE_LATEST)
 
 

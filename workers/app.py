@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
@@ -19,6 +20,9 @@ from config.cause import UNKNOWN, cause
 from config.logging import configure_logging
 from config.settings import get_settings
 from models.database import use_deadline
+from services.redis_client import RedisUnavailableError
+from services.resources import for_background
+from services.task_metrics import note_beat
 from workers.base import DATABASE_SECONDS
 
 app = Celery(
@@ -41,6 +45,17 @@ def _trace(**_: Any) -> None:
         from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 -- only where traces are on
 
         CeleryInstrumentor().instrument()
+
+
+@beat_init.connect
+def _tell_that_beat_is_alive(**_: Any) -> None:
+    own = for_background(get_settings())
+
+    def note(**_: Any) -> None:
+        with suppress(RedisUnavailableError):
+            note_beat(own)
+
+    before_task_publish.connect(note, weak=False)
 
 
 @worker_process_shutdown.connect

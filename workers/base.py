@@ -14,6 +14,7 @@ from config.settings import get_settings
 from models.database import DatabaseUnavailableError
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources, for_background
+from services.task_metrics import record
 
 log = logging.getLogger(__name__)
 
@@ -49,4 +50,5 @@ class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic
         """Log how it went and how long it took."""
         seconds = time.perf_counter() - self.started
         fields = {"celery.task.name": self.name, "event.outcome": status.lower(), "event.duration": int(seconds * 1e9)}
+        record(resources(), self.name, status.lower(), seconds)
         log.info("%s %s %.1f ms", self.name, status.lower(), seconds * 1000, extra={"fields": fields})

@@ -11,7 +11,7 @@ from services.scoring import Completion
 from web.auth import credentials, current_player, read_body_of
 from web.context import answer, doorbell, quick_answer, resources
 from web.doorbell import RECOMPUTE
-from web.metrics import COMPLETIONS
+from web.metrics import COMPLETIONS, POINTS
 from web.openapi import describe
 from web.schemas import (
     ActionItem,
@@ -114,6 +114,7 @@ def complete_once() -> Response:
 
 def _completed(completion: Completion, kind: str) -> Response:
     COMPLETIONS.labels(kind).inc()
+    POINTS.labels(kind).inc(completion.score_incr)
     if completion.ring:
         doorbell().ring(RECOMPUTE)
     return quick_answer({"newScore": completion.new_score, "scoreIncr": completion.score_incr, "rank": completion.rank})

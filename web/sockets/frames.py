@@ -9,6 +9,8 @@ NORMAL, PROTOCOL_ERROR, POLICY, TOO_BIG, INTERNAL, RESTART = 1000, 1002, 1008, 1
 NO_STATUS = 1005
 """Stands for a close frame without a code and is never sent."""
 UNAUTHENTICATED, FORBIDDEN = 4401, 4403
+OURS = (NORMAL, PROTOCOL_ERROR, POLICY, TOO_BIG, INTERNAL, RESTART, UNAUTHENTICATED, FORBIDDEN)
+"""Close codes that we send; clients may send others."""
 MAX_REASON = 123
 """Bytes: what a control frame holds besides the code."""
 _FINAL, _MASKED, _CONTROL = 0x80, 0x80, 0x08

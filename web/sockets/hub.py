@@ -83,6 +83,11 @@ class Hub:
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
         self._started = False
 
+    @property
+    def players_online(self) -> int:
+        """Players who have a socket here."""
+        return sum(user_id != ANYBODY for user_id in self._players)
+
     # Members come and go
 
     def adopt(self, member: Member) -> None:

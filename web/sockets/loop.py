@@ -18,7 +18,7 @@ from gevent import monkey
 from gevent.event import Event
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
-from web.metrics import SOCKETS
+from web.metrics import SOCKET_CLOSES, SOCKETS
 from web.sockets import frames
 from web.sockets.pace import in_turns
 from web.sockets.peer import Peer
@@ -97,6 +97,7 @@ class Loop:
             self.empty.set()
         if not peer.closing:
             peer.closing = True
+            SOCKET_CLOSES.labels("none").inc()
             peer.ended()
 
     def drop_gone(self, peers: Iterable[Peer]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 
+from web.metrics import SOCKET_CLOSES
 from web.sockets import frames
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Peer:
         """Say goodbye, after what waits already, and listen no more."""
         if not self.closing:
             self.closing = True
+            SOCKET_CLOSES.labels(code if code in frames.OURS else "other").inc()
             self.ended()
             self.send(frames.close(code, reason))
             self.loop.linger(self)

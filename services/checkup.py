@@ -1,0 +1,241 @@
+"""A look at what Fairboard stands on, for `fairboard doctor`. Each check says how it is, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg2
+from alembic.script import ScriptDirectory
+from sqlalchemy import make_url, text
+
+from config.catalogue import BOARD
+from config.settings import Settings
+from models.database import DatabaseUnavailableError, autocommit
+from models.migrate import alembic_config
+from models.nodes import split_hosts
+from services import task_metrics
+from services.leaderboard.keys import BoardKeys
+from services.reconcile import outbox_backlog
+from services.redis_client import RedisUnavailableError, make_redis, translate_outage
+from services.resources import Resources
+
+Level = Literal["ok", "warn", "fail"]
+OLDEST_POSTGRES, OLDEST_REDIS = 15, (6, 2)
+"""Older ones are not tested, and lack commands that the board uses."""
+ANSWER_SECONDS = 3
+SKEW_WARN, SKEW_FAIL = 0.5, 5.0
+BEAT_SECONDS, OUTBOX_WARN, OUTBOX_FAIL = 30, 10, 30
+LAG_SECONDS = 10
+DISK_WARN, DISK_FAIL = 0.10, 0.02
+MIGRATE = "Run `fairboard migrate` with this version, as the owner of the schema."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `mend` says what to do unless all is well."""
+
+    check: str
+    level: Level
+    said: str
+    mend: str = ""
+
+
+def look(resources: Resources) -> Iterator[Finding]:
+    """Every check that needs no Celery, in an order in which what fails first explains what fails later."""
+    checks: tuple[tuple[str, Callable[[Resources], Finding]], ...] = (
+        ("PostgreSQL", postgresql),
+        ("Redis", redis),
+        ("broker", broker),
+        ("clock", clocks),
+        ("migrations", migrations),
+        ("beat", beat),
+        ("outbox", outbox),
+        ("board", board),
+        ("disk", disk),
+    )
+    for name, check in checks:
+        yield _guarded(name, check, resources)
+
+
+def _guarded(name: str, check: Callable[[Resources], Finding], resources: Resources) -> Finding:
+    """A server that is away was told of already; what rests on it is merely unknown."""
+    try:
+        return check(resources)
+    except (DatabaseUnavailableError, psycopg2.OperationalError) as error:
+        return _away(name, "PostgreSQL", "FAIRBOARD_DATABASE_URL", error)
+    except RedisUnavailableError as error:
+        variable = "FAIRBOARD_BROKER_URL" if name == "broker" else "FAIRBOARD_REDIS_URL"
+        return _away(name, "broker" if name == "broker" else "Redis", variable, error)
+
+
+def _away(name: str, server: str, variable: str, error: Exception) -> Finding:
+    if name != server:
+        return Finding(name, "warn", f"not known, because {server} does not answer", f"Mend {server} first.")
+    reason = " ".join(str(error.__cause__ or error).split())
+    return Finding(name, "fail", f"does not answer: {reason}"[:300], f"Start it, or correct {variable}.")
+
+
+def postgresql(resources: Resources) -> Finding:
+    """Each host of the URL: is one the primary, and do the others follow?"""
+    urls = split_hosts(resources.settings.database_url)
+    hosts = [_host(url, alone=len(urls) == 1) for url in urls]
+    said = ", ".join(f"{name} {what}" for name, what, _, _ in hosts)
+    versions = [version for _, _, version, _ in hosts if version]
+    if not any(what == "primary" for _, what, _, _ in hosts):
+        return Finding("PostgreSQL", "fail", said, "No host takes writes: look at the failover, or at the URL.")
+    if min(versions) < OLDEST_POSTGRES:
+        return Finding("PostgreSQL", "fail", f"version {min(versions)}: {said}", f"Use {OLDEST_POSTGRES} or later.")
+    if any(not healthy for _, _, _, healthy in hosts):
+        return Finding("PostgreSQL", "warn", said, "A standby is away or behind: a failover would have to wait for it.")
+    return Finding("PostgreSQL", "ok", f"version {min(versions)}: {said}")
+
+
+def _host(url: str, *, alone: bool) -> tuple[str, str, int | None, bool]:
+    """Name, what it is, its major version, and whether it is well."""
+    address = make_url(url)
+    name = f"{address.host}:{address.port or 5432}"
+    plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        connection = psycopg2.connect(plain, connect_timeout=ANSWER_SECONDS, options="-c statement_timeout=3000")
+    except psycopg2.OperationalError:
+        if alone:
+            raise
+        return name, "away", None, False
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_is_in_recovery(), CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 "
+            "ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END"
+        )
+        standby, lag = cursor.fetchone() or (False, None)
+    connection.close()
+    behind = float(lag or 0)
+    what = f"standby, {behind:.0f} s behind" if standby else "primary"
+    return name, what, connection.server_version // 10_000, behind < LAG_SECONDS
+
+
+def redis(resources: Resources) -> Finding:
+    """The board's Redis."""
+    with translate_outage():
+        return _redis("Redis", resources.redis.info())
+
+
+def broker(resources: Resources) -> Finding:
+    """The Redis of the queues."""
+    client = make_redis(resources.settings.celery_url, deadline=ANSWER_SECONDS)
+    with translate_outage():
+        found = client.info()
+    client.close()
+    return _redis("broker", found)
+
+
+def _redis(name: str, info: dict[str, Any]) -> Finding:
+    version, policy = str(info["redis_version"]), info.get("maxmemory_policy", "noeviction")
+    said = f"{info.get('server_name', 'redis')} {info.get('valkey_version', version)}, {info['role']}"
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        return Finding(name, "fail", said, "Use Redis 6.2 or later, or Valkey.")
+    if info["role"] != "master":
+        return Finding(name, "fail", said, "It takes no writes: the URL must lead to the master.")
+    if policy != "noeviction":
+        return Finding(name, "warn", f"{said}, evicts ({policy})", "Set maxmemory-policy to noeviction.")
+    if info.get("maxmemory") and info["used_memory"] > 0.9 * info["maxmemory"]:
+        return Finding(
+            name, "warn", f"{said}, memory nearly full", "Raise maxmemory: writes are refused when it is full."
+        )
+    return Finding(name, "ok", f"{said}, {info['used_memory_human']}")
+
+
+def clocks(resources: Resources) -> Finding:
+    """How far this machine, PostgreSQL and Redis are apart, half the time of asking taken off."""
+    with autocommit(resources.engine) as connection:
+        there = _skew(
+            lambda: float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+        )
+    with translate_outage():
+        skews = {"PostgreSQL": there, "Redis": _skew(lambda: _redis_time(resources))}
+    said = ", ".join(f"{name} {skew:+.2f} s" for name, skew in skews.items()) + " from this machine"
+    worst = max(abs(skew) for skew in skews.values())
+    level: Level = "fail" if worst > SKEW_FAIL else "warn" if worst > SKEW_WARN else "ok"
+    return Finding("clock", level, said, "" if level == "ok" else "Let NTP (chrony) set the clock on every machine.")
+
+
+def _redis_time(resources: Resources) -> float:
+    seconds, micros = resources.redis.time()
+    return float(seconds) + micros / 1e6
+
+
+def _skew(ask: Callable[[], float]) -> float:
+    ask()  # The first answer may include connecting.
+    before = time.time()
+    theirs = ask()
+    return theirs - (before + time.time()) / 2
+
+
+def migrations(resources: Resources) -> Finding:
+    """Whether the schema is that of this version."""
+    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+    with autocommit(resources.engine) as connection:
+        if not connection.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL")).scalar_one():
+            return Finding("migrations", "fail", "the database is empty", MIGRATE)
+        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if current == head:
+        return Finding("migrations", "ok", f"at {head}, the newest")
+    return Finding("migrations", "fail", f"the database is at {current}, this version wants {head}", MIGRATE)
+
+
+def beat(resources: Resources) -> Finding:
+    """Whether beat has sent something lately."""
+    seen = task_metrics.beat_seen(resources)
+    start = "Start it: celery -A workers beat."
+    if seen is None:
+        return Finding("beat", "fail", "was never seen", start)
+    age = max(0.0, time.time() - seen)
+    if age > BEAT_SECONDS:
+        return Finding("beat", "fail", f"last seen {age:,.0f} s ago", start)
+    return Finding("beat", "ok", f"seen {age:.0f} s ago")
+
+
+def outbox(resources: Resources) -> Finding:
+    """Whether what was committed reaches Redis."""
+    rows, age = outbox_backlog(resources)
+    level: Level = "fail" if age > OUTBOX_FAIL else "warn" if age > OUTBOX_WARN else "ok"
+    said = f"{rows:,} rows, the oldest {age:.0f} s old" if rows else "empty"
+    return Finding("outbox", level, said, "" if level == "ok" else "Look at beat and the maintenance worker.")
+
+
+def board(resources: Resources) -> Finding:
+    """Whether the board is loaded and ranks as many players as PostgreSQL. `fairboard verify` compares each."""
+    keys, query = BoardKeys(BOARD), "SELECT count(*) FROM standings WHERE board = :board AND score > 0 AND NOT hidden"
+    with translate_outage():
+        loaded, ranked = resources.redis.exists(keys.loaded), resources.redis.zcard(keys.standings)
+    with autocommit(resources.engine) as connection:
+        players = connection.execute(text(query), {"board": BOARD}).scalar_one()
+    if not loaded:
+        return Finding(
+            "board", "fail", "is not in Redis", "Run `fairboard rebuild`; the next reconciliation does, too."
+        )
+    if ranked != players:
+        said = f"Redis ranks {ranked:,} players, PostgreSQL {players:,}"
+        return Finding(
+            "board", "warn", said, "Ask again; if it stays so, run `fairboard verify`, then `fairboard rebuild`."
+        )
+    return Finding("board", "ok", f"{players:,} players, the same in Redis and PostgreSQL")
+
+
+def disk(resources: Resources) -> Finding:
+    """Room in the data folder."""
+    return disk_of(resources.settings)
+
+
+def disk_of(settings: Settings) -> Finding:
+    """The same, without servers."""
+    folder = settings.data_dir
+    place = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    usage = shutil.disk_usage(place)
+    free = usage.free / usage.total
+    level: Level = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
+    said = f"{usage.free / 2**30:,.1f} GiB free ({free:.0%}) at {place}"
+    return Finding("disk", level, said, "" if level == "ok" else "Make room: PostgreSQL stops when its disk is full.")

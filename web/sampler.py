@@ -1,0 +1,50 @@
+"""What a web process measures of itself twice a second: how full it is, and how late its event loop is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import cast
+
+import gevent
+from flask import Flask
+from prometheus_client import Gauge, Histogram
+from sqlalchemy.pool import QueuePool
+
+from services.resources import Resources
+from web.context import RESOURCES
+from web.sockets.endpoint import HUB
+from web.sockets.hub import Hub
+
+SECONDS = 0.5
+PAGE_BYTES = 4096
+
+CONNECTIONS = Gauge(
+    "fairboard_database_connections", "PostgreSQL connections in use.", ["state"], multiprocess_mode="livesum"
+)
+SOCKETS_MAX = Gauge("fairboard_sockets_max", "WebSockets there is room for.", multiprocess_mode="livesum")
+PLAYERS_ONLINE = Gauge("fairboard_players_online", "Players with a WebSocket.", multiprocess_mode="livesum")
+LOOP_LAG = Histogram(
+    "fairboard_event_loop_lag_seconds",
+    "How much later than asked for the event loop woke somebody.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+MEMORY = Gauge("fairboard_web_resident_bytes", "Memory of the web processes.", multiprocess_mode="livesum")
+
+
+def start(app: Flask) -> None:
+    """Measure from now on, for as long as the process lives."""
+    own, hub = cast(Resources, app.extensions[RESOURCES]), cast(Hub, app.extensions[HUB])
+    CONNECTIONS.labels("max").set(own.settings.database_pool_size)
+    SOCKETS_MAX.set(own.settings.sockets_per_process)
+    gevent.spawn(_forever, own, hub)
+
+
+def _forever(own: Resources, hub: Hub) -> None:
+    while True:
+        asked = time.perf_counter()
+        gevent.sleep(SECONDS)
+        LOOP_LAG.observe(max(0.0, time.perf_counter() - asked - SECONDS))
+        CONNECTIONS.labels("in use").set(cast(QueuePool, own.engine.pool).checkedout())
+        PLAYERS_ONLINE.set(hub.players_online)
+        MEMORY.set(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES)
