@@ -21,8 +21,8 @@ import yaml
 
 HERE = Path(__file__).parent
 STEP = 5
-COLUMN, LINE, GAP = 50, 30, 8
-"""Pixels of Grafana's grid, which is 24 wide."""
+COLUMN, GRID, GAP = 50, 34, 8
+"""Pixels of Grafana's grid, which is 24 wide, and between two panels."""
 COLOURS = ("#3274d9", "#56a64b", "#f2a73b", "#e02f44", "#8f3bb8", "#00a2a2", "#b877d9", "#705da0", "#c15c17", "#6e7681")
 STYLE = """
   text { font: 11px system-ui, sans-serif; fill: #d8d9da } .title { font-weight: 600; font-size: 12px }
@@ -96,7 +96,7 @@ def label(form: str, metric: dict[str, str]) -> str:
 def draw(panels: list[dict[str, Any]], found: dict[int, list[Series]]) -> str:
     """The dashboard as SVG."""
     width = 24 * COLUMN
-    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels) * (LINE + GAP // 2)
+    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels) * GRID
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
     back = f'<rect width="{width}" height="{height}" fill="#111217"/>'
     return "\n".join([head, f"<style>{STYLE}</style>", back, *(_panel(panel, found) for panel in panels), "</svg>", ""])
@@ -104,10 +104,10 @@ def draw(panels: list[dict[str, Any]], found: dict[int, list[Series]]) -> str:
 
 def _panel(panel: dict[str, Any], found: dict[int, list[Series]]) -> str:
     grid = panel["gridPos"]
-    left, top = grid["x"] * COLUMN, grid["y"] * (LINE + GAP // 2)
+    left, top = grid["x"] * COLUMN, grid["y"] * GRID
     if panel["type"] == "row":
         return f'<text class="row" x="{left + 6}" y="{top + 22}">{escape(panel["title"])}</text>'
-    wide, tall = grid["w"] * COLUMN - GAP, grid["h"] * (LINE + GAP // 2) - GAP
+    wide, tall = grid["w"] * COLUMN - GAP, grid["h"] * GRID - GAP
     inside = _stat if panel["type"] == "stat" else _chart
     unit = panel["fieldConfig"]["defaults"]["unit"]
     return (
@@ -124,7 +124,7 @@ def _stat(series: list[Series], wide: int, tall: int, unit: str) -> str:
 
 
 def _chart(series: list[Series], wide: int, tall: int, unit: str) -> str:
-    left, right, top, base = 56, wide - 10, 30, tall - 34
+    left, right, top, base = 56, wide - 10, 30, tall - 40
     every = [point for one in series for point in one.points]
     most = max((value for _, value in every), default=0) or 1.0
     first, last = min(at for at, _ in every), max(at for at, _ in every)
@@ -135,17 +135,19 @@ def _chart(series: list[Series], wide: int, tall: int, unit: str) -> str:
         parts.append(
             f'<text class="small" text-anchor="end" x="{left - 6}" y="{y + 3:.0f}">{written(most * share, unit)}</text>'
         )
-    along, end = (right - left) / max(1.0, last - first), left
+    along, end, line = (right - left) / max(1.0, last - first), left, tall - 22
     for place, one in enumerate(sorted(series, key=lambda one: -one.points[-1][1])):
         colour = COLOURS[place % len(COLOURS)]
         path = " ".join(
             f"{left + (at - first) * along:.1f},{base - v / most * (base - top):.1f}" for at, v in one.points
         )
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{path}"/>')
-        if end + 6 * len(one.label) < right:
-            parts.append(f'<rect x="{end}" y="{tall - 18}" width="8" height="3" fill="{colour}"/>')
-            parts.append(f'<text class="small" x="{end + 12}" y="{tall - 13}">{escape(one.label)}</text>')
-            end += 26 + int(5.6 * len(one.label))
+        if end + 5.6 * len(one.label) + 12 > right and line < tall - 9:
+            end, line = left, tall - 9
+        if end + 5.6 * len(one.label) + 12 < right:
+            parts.append(f'<rect x="{end:.0f}" y="{line - 5}" width="8" height="3" fill="{colour}"/>')
+            parts.append(f'<text class="small" x="{end + 12:.0f}" y="{line}">{escape(one.label)}</text>')
+            end += 26 + 5.6 * len(one.label)
     return "".join(parts)
 
 
