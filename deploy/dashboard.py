@@ -135,7 +135,7 @@ def _chart(series: list[Series], wide: int, tall: int, unit: str) -> str:
         parts.append(
             f'<text class="small" text-anchor="end" x="{left - 6}" y="{y + 3:.0f}">{written(most * share, unit)}</text>'
         )
-    along, end, line = (right - left) / max(1.0, last - first), left, tall - 22
+    along, end, line = (right - left) / max(1.0, last - first), float(left), tall - 22
     for place, one in enumerate(sorted(series, key=lambda one: -one.points[-1][1])):
         colour = COLOURS[place % len(COLOURS)]
         path = " ".join(
