@@ -31,7 +31,7 @@ def test_a_running_stack_is_well(stack: Stack) -> None:
 def test_for_people_it_is_a_table(stack: Stack) -> None:
     done = stack.command("doctor")
     lines = done.stdout.splitlines()
-    assert any(line.strip().startswith("✓ PostgreSQL") for line in lines), done.stdout
+    assert any(line.split()[:2] == ["✓", "PostgreSQL"] for line in lines), done.stdout
     assert "broken" in lines[-1]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.processes import open_folder
@@ -17,6 +18,7 @@ from tests.support.sockets import Wire
 from tests.support.stack import Stack, wait_for
 
 pytestmark = pytest.mark.xdist_group("page")
+RECOMPUTED = 'fairboard_tasks_total{outcome="success",task="leaderboard.recompute"}'
 PARTS = ("web", "leaderboard", "maintenance", "beat")
 
 
@@ -156,3 +158,28 @@ def test_a_stranger_does_not_choose_the_trace(observed: Observed, player: Player
     answer = player.http.get("/api/me", headers=player.headers | {"traceparent": f"00-{chosen}-b7ad6b7169203331-01"})
     (line,) = observed.lines("web", log_logger="fairboard.access", correlation_id=answer.headers["X-Request-Id"])
     assert line["trace.id"] != chosen
+
+
+def test_metrics_tell_of_tasks_beat_sockets_and_the_board(observed: Observed, player: Player) -> None:
+    seen_on_the_board(observed)
+
+    def told() -> dict[str, float]:
+        lines = httpx.get(f"{observed.url}/metrics", timeout=10).text.splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        numbers = {name: float(value) for name, value in found.items()}
+        return numbers if numbers.get(RECOMPUTED, 0) and numbers.get("fairboard_commit_to_frame_seconds_count") else {}
+
+    found = wait_for(told, what="metrics of a task")
+    for name in (
+        "fairboard_beat_seen_timestamp_seconds",
+        "fairboard_board_version",
+        "fairboard_board_players",
+        'fairboard_points_total{kind="timed"}',
+        'fairboard_database_connections{state="max"}',
+        "fairboard_web_resident_bytes",
+        "fairboard_event_loop_lag_seconds_count",
+        'fairboard_task_seconds_bucket{le="+Inf",task="leaderboard.recompute"}',
+    ):
+        assert found[name] > 0, name
+    assert found["fairboard_requests_in_progress"] == 1, "this one"
+    assert found['fairboard_socket_closes_total{code="none"}'] > 0
