@@ -20,7 +20,7 @@ from models.nodes import split_hosts
 from services import task_metrics
 from services.leaderboard.keys import BoardKeys
 from services.reconcile import outbox_backlog
-from services.redis_client import RedisUnavailableError, make_redis, translate_outage
+from services.redis_client import RedisUnavailableError, as_cluster, make_redis, translate_outage
 from services.resources import Resources
 
 Level = Literal["ok", "warn", "fail"]
@@ -120,7 +120,7 @@ def _host(url: str, *, alone: bool) -> tuple[str, str, int | None, bool]:
 def redis(resources: Resources) -> Finding:
     """The board's Redis."""
     with translate_outage():
-        return _redis("Redis", resources.redis.info())
+        return _redis("Redis", _of_the_board(resources, "info"))
 
 
 def broker(resources: Resources) -> Finding:
@@ -163,8 +163,16 @@ def clocks(resources: Resources) -> Finding:
 
 
 def _redis_time(resources: Resources) -> float:
-    seconds, micros = resources.redis.time()
+    seconds, micros = _of_the_board(resources, "time")
     return float(seconds) + micros / 1e6
+
+
+def _of_the_board(resources: Resources, command: str) -> Any:
+    """What the Redis that holds the board answers, which is one of several in a Redis Cluster."""
+    cluster = as_cluster(resources.redis)
+    if cluster is None:
+        return getattr(resources.redis, command)()
+    return getattr(cluster, command)(target_nodes=cluster.get_node_from_key(BoardKeys(BOARD).standings))
 
 
 def _skew(ask: Callable[[], float]) -> float:
