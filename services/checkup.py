@@ -164,7 +164,7 @@ def clocks(resources: Resources) -> Finding:
 
 def _redis_time(resources: Resources) -> float:
     seconds, micros = _of_the_board(resources, "time")
-    return float(seconds) + micros / 1e6
+    return float(seconds) + float(micros) / 1e6
 
 
 def _of_the_board(resources: Resources, command: str) -> Any:
