@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
 
+from services.errors import ServiceUnavailable
+
 MAX_LENGTH = 256
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 """19 MiB, two passes, one lane: OWASP's minimum for Argon2id."""
 COMMON = Path(__file__).with_name("common_passwords.txt")
+
+
+MAX_WAITING = 400
+"""Whoever comes when so many wait for a thread would wait for four seconds or more, and is sent away instead."""
+_waiting: set[object] = set()
 
 
 @lru_cache(maxsize=1)
@@ -50,20 +59,34 @@ def refusal(password: str, username: str, min_length: int) -> str | None:
 
 
 def hash_password(password: str) -> str:
-    """The Argon2id hash, in its own notation with salt and parameters. Takes some 20 ms of a thread."""
-    hashed: str = _pool().apply(HASHER.hash, (password,))
+    """The Argon2id hash, in its own notation with salt and parameters. Takes some 20 ms of a thread.
+
+    Raises ServiceUnavailable while too many wait, as `verify_password` does.
+    """
+    hashed: str = _in_turn(HASHER.hash, password)
     return hashed
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether the password fits. None stands for an unknown account, and takes as long as a known one."""
-    fits: bool = _pool().apply(_verify, (password, password_hash))
+    fits: bool = _in_turn(_verify, password, password_hash)
     return fits and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
     """Whether the hash was made with weaker parameters than today's."""
     return HASHER.check_needs_rehash(password_hash)
+
+
+def _in_turn(work: Callable[..., Any], *arguments: Any) -> Any:
+    if len(_waiting) >= MAX_WAITING:
+        raise ServiceUnavailable("Too many people log in just now; try again in a moment.")
+    ticket = object()
+    _waiting.add(ticket)
+    try:
+        return _pool().apply(work, arguments)
+    finally:
+        _waiting.discard(ticket)
 
 
 def _verify(password: str, password_hash: str | None) -> bool:

@@ -61,13 +61,13 @@ def slow_clients(stack: Stack, tries: int) -> Outcome:
 
 def smuggling(stack: Stack, tries: int) -> Outcome:
     """Each way to hide a request, again and again."""
-    return wire.smuggling(stack.port, tries, "gunicorn")
+    return wire.smuggling(stack.port, tries)
 
 
 def smuggling_through_the_balancer(stack: Stack, tries: int) -> Outcome:
     """The same, with Caddy in between, where each of the two may read a request otherwise."""
     with balancer_before(stack) as port:
-        return wire.smuggling(port, tries, "Caddy and gunicorn", trusting())
+        return wire.smuggling_between(port, tries, trusting())
 
 
 ATTACKS: dict[str, tuple[Callable[[int], Outcome], int]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+import uuid
 from collections import Counter
 from contextlib import ExitStack, suppress
 
@@ -91,13 +92,42 @@ def slow_clients(port: int, count: int, seconds: float) -> Outcome:
     return Outcome("clients that send a byte at a time", count, "others are served", found, not failed, clock.seconds)
 
 
-def smuggling(port: int, rounds: int, server: str, tls: ssl.SSLContext | None = None) -> Outcome:
-    """Each of the hidden requests, so many times: is one of them answered?"""
+def smuggling(port: int, rounds: int) -> Outcome:
+    """Each of the hidden requests straight to gunicorn, so many times: is one of them answered?"""
     clock, answered = Clock(), Counter[str]()
     for case, request in SMUGGLED.items():
         for _ in range(rounds):
-            answered[case] += answered_hidden(answers(port, request, 3.0, tls))
-    count = answered.total()
-    found = f"{count} answered" + (f": {dict(+answered)}" if count else "")
-    tries = rounds * len(SMUGGLED)
-    return Outcome(f"requests hidden in requests, to {server}", tries, "none answered", found, not count, clock.seconds)
+            answered[case] += answered_hidden(answers(port, request, 3.0))
+    return _told("requests hidden in requests, to gunicorn", rounds, "none answered", answered, clock)
+
+
+def smuggling_between(port: int, rounds: int, tls: ssl.SSLContext) -> Outcome:
+    """The same through a balancer, which may take one for two: does anybody else get an answer that is not theirs?"""
+    clock, disturbed = Clock(), Counter[str]()
+    for case, request in SMUGGLED.items():
+        for _ in range(rounds):
+            answers(port, to(port, request), 3.0, tls)
+            disturbed[case] += misled(port, tls)
+    return _told("requests hidden in requests, through Caddy", rounds, "no other is misled", disturbed, clock)
+
+
+def to(port: int, request: str) -> str:
+    """The request under the name that the balancer serves."""
+    return request.replace("Host: x\r\n", f"Host: 127.0.0.1:{port}\r\n")
+
+
+def misled(port: int, tls: ssl.SSLContext, others: int = 4) -> int:
+    """How many of some others, whose requests go over the same connections behind the balancer, get a wrong answer."""
+    with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=tls, trust_env=False, timeout=20) as http:
+        wrong = 0
+        for _ in range(others):
+            own = uuid.uuid4().hex
+            answer = http.get("/api/me", headers={"X-Correlation-Id": own})
+            wrong += answer.status_code != 401 or answer.headers.get("X-Correlation-Id") != own
+        return wrong
+
+
+def _told(attack: str, rounds: int, wanted: str, through: Counter[str], clock: Clock) -> Outcome:
+    count = through.total()
+    found = f"{count} got through" + (f": {dict(+through)}" if count else "")
+    return Outcome(attack, rounds * len(SMUGGLED), wanted, found, not count, clock.seconds)

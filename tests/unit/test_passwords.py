@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 from argon2 import Type, extract_parameters
 
 from services import passwords
+from services.errors import ServiceUnavailable
 
 LONG = "a passphrase that is long enough"
 
@@ -74,6 +76,16 @@ def test_a_broken_hash_fits_nothing(broken: str) -> None:
 def test_an_unknown_account_fits_nothing_not_even_the_decoys_password() -> None:
     assert not passwords.verify_password(LONG, None)
     assert not passwords.verify_password("no account has this password", None)
+
+
+def test_a_crowd_is_sent_away_before_it_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 3)
+    crowd = [gevent.spawn(passwords.verify_password, "x", None) for _ in range(10)]
+    gevent.joinall(crowd)
+    refused = [one for one in crowd if isinstance(one.exception, ServiceUnavailable)]
+    assert len(refused) == 7
+    assert [one.value for one in crowd if one not in refused] == [False] * 3
+    assert passwords.verify_password("x", None) is False
 
 
 def test_the_decoy_costs_as_much_as_a_real_hash() -> None:

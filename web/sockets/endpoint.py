@@ -20,10 +20,10 @@ from simple_websocket import Server
 
 from config.catalogue import BOARD
 from services import sessions
-from services.errors import Forbidden, InvalidRequest, ServiceUnavailable
+from services.errors import Forbidden, InvalidRequest, RateLimitExceeded, ServiceUnavailable
 from services.resources import Resources
 from web.auth import credentials
-from web.context import resources
+from web.context import client_address, resources
 from web.sockets.hub import Hub
 from web.sockets.loop import Loop
 from web.sockets.member import Member
@@ -73,6 +73,8 @@ def live(socket: Server) -> None:
     known = g.get("welcome")
     if known:
         member.pause()
+    else:
+        hub().strangers.add(member, client_address())
     hub().adopt(member)
     if known:
         member.answered(known)
@@ -108,6 +110,8 @@ def _check_handshake() -> None:
     if request.headers.get("Authorization"):
         found = credentials()
         g.welcome = (sessions.authenticate(resources(), found.user_id, found.session_id), found)
+    elif hub().strangers.full(client_address(), resources().settings.strangers_per_address):
+        raise RateLimitExceeded("Too many sockets from your address have not said whose they are.", retry_after=5)
 
 
 def _check_version_and_key() -> None:

@@ -35,6 +35,7 @@ from web.sockets.messages import event_frame
 from web.sockets.pace import in_chunks, in_turns
 from web.sockets.places import Places
 from web.sockets.ring import CHUNK
+from web.sockets.strangers import Strangers
 from web.tokens import read_access_token
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Hub:
         self._context = context
         self._channel = Channel(resources, board, self)
         self._places = Places(resources)
+        self.strangers = Strangers()
         self._players: dict[int, list[Member]] = {}
         self._room: dict[Member, None] = {}
         """In the order of their coming."""
@@ -103,6 +105,8 @@ class Hub:
         if member.closing:
             return False
         self._leave_player(member)
+        if user_id != ANYBODY:
+            self.strangers.remove(member)
         self._players.setdefault(user_id, []).append(member)
         member.user_id = user_id
         return True
@@ -127,6 +131,7 @@ class Hub:
     def forget(self, member: Member) -> None:
         """Nothing may be sent to this member any more."""
         self.leave(member)
+        self.strangers.remove(member)
         self._leave_player(member)
         self._places.free(member)
 
