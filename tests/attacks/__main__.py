@@ -8,7 +8,9 @@ make attack ARGS='--part 100'  a hundredth of each
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -22,13 +24,11 @@ from tests.support.stack import Stack, running_stack
 REPORT = ROOT / "docs" / "attacks.md"
 HEAD = """# Attacks
 
-Written by `make attack`, which runs them against real servers. Small versions of them run with the tests. What each is
-against is in [security.md](security.md).
+Written by `make attack`, which runs them against real servers; a run of one of them replaces its row. Small ones run
+with the tests. What each is against is in [security.md](security.md).
 
-{date:%Y-%m-%d}, {machine}, Python {python}.
-
-| attack | tries | wanted | found | held | seconds |
-|---|---|---|---|---|---|
+| attack | tries | wanted | found | held | seconds | when and where |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -92,31 +92,41 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.attacks) - set(ATTACKS):
         parser.error(f"no such attack: {', '.join(unknown)}")
-    rows, held = [], True
+    held = True
     for name in arguments.attacks or ATTACKS:
         attack, tries = ATTACKS[name]
         print(f"== {name} ...", flush=True)
         outcome = attack(max(2, tries // arguments.part))
         held &= outcome.held
-        rows.append(row(outcome))
-        print(rows[-1], flush=True)
-    if not arguments.attacks and arguments.part == 1:
-        keep(rows)
+        print(row(outcome), flush=True)
+        if arguments.part == 1:
+            keep(outcome)
     raise SystemExit(0 if held else 1)
 
 
 def row(outcome: Outcome) -> str:
     """A line of the table."""
     held = "yes" if outcome.held else "**no**"
-    cells = (outcome.attack, f"{outcome.tries:,}", outcome.wanted, outcome.found, held, f"{outcome.seconds:,.0f}")
+    where = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    cells = (
+        outcome.attack,
+        f"{outcome.tries:,}",
+        outcome.wanted,
+        outcome.found,
+        held,
+        f"{outcome.seconds:,.0f}",
+        where,
+    )
     return f"| {' | '.join(cells)} |"
 
 
-def keep(rows: list[str]) -> None:
-    """Write the report anew."""
-    head = HEAD.format(date=datetime.now(UTC), machine=platform.platform(), python=platform.python_version())
-    REPORT.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-    print(f"Written to {REPORT}")
+def keep(outcome: Outcome) -> None:
+    """Put a row into the report, in the place of the last one of the same attack."""
+    before = REPORT.read_text("utf-8").splitlines() if REPORT.exists() else []
+    rows = {line.split(" | ")[0]: line for line in before if re.match(r"\| .* \| [\d,]+ \|", line)}
+    line = row(outcome)
+    rows[line.split(" | ")[0]] = line
+    REPORT.write_text(HEAD + "\n".join(rows.values()) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -131,3 +131,12 @@ def test_a_form_of_another_page_does_nothing(player: Player, kind: str) -> None:
         assert player.http.post(path, content=b'{"actionType":"reaction"}', headers=headers).status_code == 401
     assert player.http.post("/api/auth/login", content=b"{}", headers=headers).status_code == 415
     assert player.get("/api/me").status_code == 200
+
+
+def test_a_case_that_exists_and_one_that_does_not_look_the_same_to_a_player(newcomer: Newcomer) -> None:
+    cheat, curious = newcomer(), newcomer()
+    assert cheat.complete(cheat.request()).status_code == 400  # At once: suspicious, so there is a case.
+    (case,) = cheat.stack.ask("SELECT id FROM review_cases WHERE user_id = %s", (cheat.user_id,))[0]
+    answers_to = [curious.get(f"/api/review/cases/{number}") for number in (case, 2**40)]
+    assert [answer.status_code for answer in answers_to] == [403, 403]
+    assert answers_to[0].json() == answers_to[1].json()
