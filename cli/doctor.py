@@ -65,7 +65,8 @@ def examine() -> Iterator[Finding]:
 def check_names() -> Finding:
     """Variables that nothing reads: misspelt, or of another version."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
-    strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    given = (name for name in os.environ if name.startswith(PREFIX))
+    strangers = sorted(name for name in given if name.removesuffix("_FILE") not in known)
     if not strangers:
         source = f"environment and {runtime_file()}" if runtime_file().exists() else "environment"
         return Finding("settings", "ok", f"all valid, from the {source}")
@@ -78,14 +79,17 @@ def check_names() -> Finding:
 
 def check_secrets(settings: Settings) -> Finding:
     """Whether secrets look drawn rather than typed. Says which, never what."""
-    secrets = {"FAIRBOARD_JWT_SECRET": settings.jwt_secret, "FAIRBOARD_METRICS_TOKEN": (settings.metrics_token,)}
+    secrets = {
+        "FAIRBOARD_JWT_SECRET": settings.jwt_secret,
+        "FAIRBOARD_TOKEN_KEYS": settings.token_keys,
+        "FAIRBOARD_METRICS_TOKEN": (settings.metrics_token,),
+    }
     weak = [name for name, values in secrets.items() if any(value and _is_weak(value) for value in values)]
     if weak:
-        return Finding("secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: openssl rand -hex 32.")
-    open_doors = [name for name in ("redis_url", "celery_url") if "@" not in getattr(settings, name)]
-    if open_doors:
+        return Finding("secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: docs/operations.md, Key rotation.")
+    if any("@" not in url for url in (settings.redis_url, settings.celery_url)):
         return Finding("secrets", "warn", "Redis asks for no password", "Set requirepass and put it into the URL.")
-    keys = f"{len(settings.jwt_secret)} JWT and {len(settings.token_keys)} action token keys"
+    keys = f"{len(settings.jwt_secret)} JWT, {len(settings.token_keys)} for action tokens"
     return Finding("secrets", "ok", f"strong: {keys}")
 
 

@@ -18,7 +18,7 @@ GOOD: dict[str, Any] = {
     "database_url": "postgresql://nobody@127.0.0.1:9/none",
     "redis_url": "redis://:word@127.0.0.1:9/0",
     "jwt_secret": STRONG,
-    "token_keys": "A" * 43 + "=",
+    "token_keys": "q3Vn0mT8yPdK5xRbW2cJ7hLsF9aZeUgNoIi4wXvQkYE=",
 }
 
 
@@ -32,6 +32,7 @@ def settings(**changes: Any) -> Settings:
         ({}, "ok"),
         ({"jwt_secret": "a" * 40}, "fail"),
         ({"jwt_secret": STRONG + ",my-Secret-of-many-letters-1234567890"}, "fail"),
+        ({"token_keys": "A" * 43 + "="}, "fail"),
         ({"metrics_token": "changeme-changeme-changeme-"}, "fail"),
         ({"redis_url": "redis://127.0.0.1:9/0"}, "warn"),
     ],
@@ -43,6 +44,7 @@ def test_secrets_that_were_typed_rather_than_drawn(changes: dict[str, Any], leve
 
 
 def test_a_variable_that_nothing_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRBOARD_JWT_SECRET_FILE", "/run/secrets/jwt_secret")
     assert check_names().level == "ok"
     monkeypatch.setenv("FAIRBOARD_PROT", "8001")
     assert check_names().level == "warn"
