@@ -18,3 +18,4 @@ else
 fi
 "$promtool" check config deploy/prometheus/prometheus.yml
 "$promtool" check rules deploy/prometheus/alerts.yml
+"$promtool" test rules deploy/prometheus/tests/alerts.yml

@@ -79,6 +79,14 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
         assert rule["labels"]["severity"] in ("page", "ticket")
 
 
+def test_every_alert_has_figures_that_raise_it() -> None:
+    """`make check-monitoring` has promtool find out whether they do."""
+    tests = yaml.safe_load((PROMETHEUS / "tests" / "alerts.yml").read_text("utf-8"))["tests"]
+    assert [test["name"] for test in tests] == [rule["alert"] for rule in alerts()]
+    for test in tests:
+        assert test["alert_rule_test"][0]["exp_alerts"], test["name"]
+
+
 @pytest.mark.parametrize("page", sorted((DOCS / "runbooks").glob("*.md")), ids=lambda page: page.stem)
 def test_a_runbook_says_what_to_do(page: Path) -> None:
     text = page.read_text("utf-8")
