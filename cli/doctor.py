@@ -86,7 +86,9 @@ def check_secrets(settings: Settings) -> Finding:
     }
     weak = [name for name, values in secrets.items() if any(value and _is_weak(value) for value in values)]
     if weak:
-        return Finding("secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: docs/operations.md, Key rotation.")
+        return Finding(
+            "secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: docs/operations.md, Key rotation."
+        )
     if any("@" not in url for url in (settings.redis_url, settings.celery_url)):
         return Finding("secrets", "warn", "Redis asks for no password", "Set requirepass and put it into the URL.")
     keys = f"{len(settings.jwt_secret)} JWT, {len(settings.token_keys)} for action tokens"

@@ -7,11 +7,14 @@ from typing import Any
 
 from web.context import USER
 from web.metrics import PROBLEM, asked_for
+from web.refusal_log import Allowance
 
 log = logging.getLogger("fairboard.access")
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines; their lines are for DEBUG."""
+_refused = Allowance(10)
+"""Refusals cost a stranger nothing, so a flood of them leaves ten lines a second and is counted in the metrics."""
 
 
 def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
@@ -21,6 +24,8 @@ def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
     if not log.isEnabledFor(level):
         return
     user, code = environ.get(USER), environ.get(PROBLEM)
+    if code and not _refused.take():
+        return
     fields = {
         "http.request.method": method,
         "http.route": route,
@@ -30,6 +35,8 @@ def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
     }
     fields |= {"user.id": str(user)} if user is not None else {}
     fields |= {"error.code": code} if code else {}
+    if _refused.withheld and code:
+        fields["fairboard.lines.withheld"], _refused.withheld = _refused.withheld, 0
     by, why = f" by {user}" if user is not None else "", f" {code}" if code else ""
     line = f"{method} {route} {status}{why} {seconds * 1000:.1f} ms{by}"
     log.log(level, line, extra={"fields": fields})  # The arguments are our own words and numbers.
