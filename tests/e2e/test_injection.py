@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.support.players import PASSWORD, log_in, sign_up
@@ -43,14 +44,14 @@ def test_a_name_is_only_a_name(stack: Stack, name: str) -> None:
         wire.expect("connected")
         shown = wire.join()["leaderboard"]
     assert [row["username"] for row in shown if row["userId"] == player.user_id] == [name]
-    assert log_in(stack, name).user_id == player.user_id
+    again = log_in(stack, name)
+    assert again.user_id == player.user_id
+    again.close()
     player.close()
 
 
 @pytest.mark.parametrize("text", ["' OR '1'='1", "' OR 1=1 --", "\\", "%", "_%", "admin'--", "x' UNION SELECT 1 --"])
 def test_a_name_that_is_a_condition_finds_nobody(stack: Stack, text: str) -> None:
-    import httpx  # noqa: PLC0415
-
     answer = httpx.post(
         f"{stack.url}/api/auth/login", json={"username": text, "password": PASSWORD}, timeout=20, trust_env=False
     )
