@@ -27,6 +27,7 @@ from deploy.local.programs import ProgramMissingError
 FOLDER = "cluster"
 WANTED_PORTS = {BALANCER: 8443, FLOWER: 5556, PROMETHEUS: 9090}
 """Those that people type, where they are free when the cluster is made."""
+WATCH_SECONDS = 2.0
 STOP_STAGES = (
     (PLAYERS.name,),
     (BALANCER, PROMETHEUS, FLOWER, "beat1", "beat2", *topology.QUEUES, *WEB, *LIVE),
@@ -92,6 +93,21 @@ class ClusterSession(Session):
         if self.players:
             self._start_players()
         self.summarise(self._addresses(primary), time.monotonic() - begun)
+        self._watcher = asyncio.create_task(self._tell_changes())
+
+    async def _tell_changes(self) -> None:
+        """Say whenever somebody else has become the primary or the master."""
+        seen: dict[str, str | None] = {}
+        while True:
+            now = {
+                "PostgreSQL's primary": await asyncio.to_thread(state.primary, self.places),
+                "Redis's master": await asyncio.to_thread(state.redis_master, self.places),
+            }
+            for what, name in now.items():
+                if what in seen and seen[what] != name:
+                    self.output.say(f"{what} is {name or 'lost'}")
+            seen = now
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _wait_for_primary(self) -> str:
         begun = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from cli.embedded.postgres import OWNER, find_programs
@@ -13,6 +14,13 @@ from deploy.local.programs import find_program
 from deploy.local.python import python_for
 
 REPLICATOR = "replicator"
+ETCD_CHATTER = re.compile(r"")
+"""All of it: what matters of etcd, Patroni and the session say."""
+PATRONI_CHATTER = re.compile(
+    POSTGRES_CHATTER.pattern
+    + r"|UTC \[\d+\]|accepting connections|server signaled|no response$|backend>"
+    + r"|WARNING: (No standbys|Loop time|Retry got|Failed to determine|Concurrent update|Could not)"
+)
 
 
 def etcd(places: Places, name: str) -> Part:
@@ -35,7 +43,7 @@ def etcd(places: Places, name: str) -> Part:
         "ETCD_LOG_LEVEL": "warn",
     }
     program = str(places.program("etcd", lambda: find_program("etcd")))
-    return Part(name, (program,), patience=3.0, identity=identity, environment=values)
+    return Part(name, (program,), patience=3.0, identity=identity, environment=values, hides=ETCD_CHATTER)
 
 
 def postgres(places: Places, name: str) -> Part:
@@ -68,7 +76,7 @@ def postgres(places: Places, name: str) -> Part:
         patience=8.0,
         identity=identity,
         environment=values | own,
-        hides=POSTGRES_CHATTER,
+        hides=PATRONI_CHATTER,
         pid_file=home / "data" / "postmaster.pid",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ from deploy.local.programs import find_program
 
 _BY_NAME = {part.name: part for part in PARTS}
 QUEUES = {f"worker-{queue}": queue for queue in ("leaderboard", "anticheat", "maintenance")}
+CADDY_CHATTER = re.compile(r'"level":"info"|admin endpoint on open interface|health_checker')
 DRAIN_SECONDS = 2.5
 """How long a server that is about to end goes on, for the balancer to notice: two of its looks."""
 
@@ -113,18 +115,18 @@ def balancer(places: Places) -> Part:
         "FAIRBOARD_SITE": site(places),
         "FAIRBOARD_TLS": "internal",
         "FAIRBOARD_SNI": LOCALHOST,
+        "FAIRBOARD_BIND": places.listen(BALANCER).rpartition(":")[0],
         "FAIRBOARD_HTTPS_PORT": places.listen(BALANCER).rpartition(":")[2],
         "FAIRBOARD_WEB": places.addresses(WEB).replace(",", " "),
         "FAIRBOARD_LIVE": places.addresses(LIVE).replace(",", " "),
         "CADDY_ADMIN": f"unix/{home / 'admin.sock'}",
         "XDG_DATA_HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
-        "HOME": str(home),
         "GOMAXPROCS": "2",
     }
     file = places.file(BALANCER, "caddy/Caddyfile")
     argv = ("caddy", "run", "--config", str(file), "--adapter", "caddyfile")
-    return Part(BALANCER, argv, patience=3.0, identity=identity, environment=values)
+    return Part(BALANCER, argv, patience=3.0, identity=identity, environment=values, hides=CADDY_CHATTER)
 
 
 def site(places: Places) -> str:
