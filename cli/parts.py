@@ -17,7 +17,9 @@ CELERY_CHATTER = re.compile(
     r"|INFO workers\.base "
     r"|INFO celery\.(beat|worker\.strategy|app\.trace|worker\.consumer\.\w+) |celery beat v|: Warm shutdown"
 )
-GUNICORN_CHATTER = re.compile(r"\[INFO\] (?!Listening|Booting)|INFO (fairboard\.access|web\.sockets\.hub) ")
+GUNICORN_CHATTER = re.compile(
+    r"\[INFO\] (?!Listening|Booting)|INFO (fairboard\.access|web\.sockets\.hub|services\.prober) "
+)
 # Flower asks workers that are not there yet, and lists every task.
 FLOWER_CHATTER = re.compile(r"^\s|^$|^\[I |Inspect method \w+ failed|^Registered tasks")
 POSTGRES_CHATTER = re.compile(

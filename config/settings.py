@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     migration_database_url: str = Field(
         "", repr=False, description="PostgreSQL as the owner of the schema, for `fairboard migrate`."
     )
+    replica_url: str = Field(
+        "", repr=False, description="PostgreSQL's standbys, for what may be read there; the primary where not set."
+    )
     redis_url: str = Field(
         repr=False,
         description="Redis of the board, the limits, the sessions and the channel, or Sentinels that know it.",
@@ -176,7 +179,7 @@ class Settings(BaseSettings):
             Fernet(key)
         return keys
 
-    @field_validator("database_url", "migration_database_url")
+    @field_validator("database_url", "migration_database_url", "replica_url")
     @classmethod
     def name_the_driver(cls, url: str) -> str:
         """SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3."""

@@ -191,6 +191,8 @@ class Board(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     redis_run_id: Mapped[str] = mapped_column(server_default="")
+    rebuild_mark: Mapped[str] = mapped_column(server_default="")
+    """Written when a rebuild begins: a standby that shows it has all that came before."""
 
 
 class ReviewCase(Base):

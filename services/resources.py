@@ -43,6 +43,15 @@ class Resources:
         return engine
 
     @cached_property
+    def replica(self) -> Engine:
+        """A standby of PostgreSQL, for what may be a little late; the primary where there is none."""
+        if not self.settings.replica_url:
+            return self.engine
+        return make_engine(
+            self.settings.replica_url, pool_size=2, deadline=self.database_deadline, ping=self.background, standby=True
+        )
+
+    @cached_property
     def redis(self) -> Redis:
         """The board's Redis."""
         client = make_redis(self.settings.redis_url, deadline=self.redis_deadline)

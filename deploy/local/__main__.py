@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -59,11 +59,16 @@ def prepare(players: int) -> ClusterSession:
     own = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) and value}
     own.pop(f"{PREFIX}DATA_DIR", None)
     environment = topology.environment(places, own)
-    servers, parts = list(topology.server_parts(places)), list(topology.own_parts(places))
+    servers, parts = list(topology.server_parts(places)), [_quick_to_end(one) for one in topology.own_parts(places)]
     names = [*(part.name for part in (*servers, *parts)), PLAYERS.name, MIGRATIONS, *DEMO_ACCOUNTS]
     output = Output(sys.stdout, names, data.logs)
     supervisor = Supervisor(output, environment, [lock])
     return ClusterSession(data, secrets, output, supervisor, STOP_STAGES, places, environment, servers, parts, players)
+
+
+def _quick_to_end(part: Part) -> Part:
+    """Nobody is left to take a web server's clients over when all of them end."""
+    return replace(part, stop_signal=signal.SIGINT, patience=2.0) if part.name in {*WEB, *LIVE} else part
 
 
 @dataclass

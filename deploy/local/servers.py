@@ -16,10 +16,12 @@ from deploy.local.python import python_for
 REPLICATOR = "replicator"
 ETCD_CHATTER = re.compile(r"")
 """All of it: what matters of etcd, Patroni and the session say."""
+VALKEY_CHATTER = re.compile(REDIS_CHATTER.pattern + r"|# [+-](monitor|sentinel|slave|replica)")
 PATRONI_CHATTER = re.compile(
     POSTGRES_CHATTER.pattern
     + r"|UTC \[\d+\]|accepting connections|server signaled|no response$|backend>"
-    + r"|WARNING: (No standbys|Loop time|Retry got|Failed to determine|Concurrent update|Could not)"
+    + r"|WARNING: (No standbys|Loop time|Retry got|Failed to determine|Concurrent update|Could not|Postgresql is not)"
+    + r"|watchprefix failed|^server promoting"
 )
 
 
@@ -119,4 +121,4 @@ def _valkey(places: Places, name: str, file: str, auth: Sequence[str]) -> Part:
         "VALKEY_SERVER": str(places.program("valkey-server", lambda: find_valkey(identity))),
     }
     argv = ("sh", str(places.file(name, "valkey/start.sh")))
-    return Part(name, argv, patience=3.0, identity=identity, hides=REDIS_CHATTER, environment=values)
+    return Part(name, argv, patience=3.0, identity=identity, hides=VALKEY_CHATTER, environment=values)

@@ -69,6 +69,7 @@ def settings(places: Places) -> dict[str, str]:
     """The settings of every part of Fairboard, and of a client process such as `fairboard verify`."""
     return {
         f"{PREFIX}DATABASE_URL": database_url(places, APP_LOGIN, places.secrets["POSTGRES_APP_PASSWORD"]),
+        f"{PREFIX}REPLICA_URL": database_url(places, APP_LOGIN, places.secrets["POSTGRES_APP_PASSWORD"]),
         f"{PREFIX}MIGRATION_DATABASE_URL": database_url(places, OWNER, places.secrets["POSTGRES_OWNER_PASSWORD"]),
         f"{PREFIX}REDIS_URL": (
             f"redis+sentinel://:{places.secrets['REDIS_PASSWORD']}@{places.addresses(SENTINELS)}/0?master={MASTER}"

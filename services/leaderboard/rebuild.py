@@ -10,11 +10,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 from sqlalchemy import Connection, text
 
-from models.database import autocommit, snapshot
+from models.database import DatabaseUnavailableError, autocommit, snapshot
 from services.leaderboard.board import Standing, script_arguments
 from services.leaderboard.keys import BoardKeys
 from services.redis_client import server_of, translate_outage
@@ -26,6 +27,13 @@ CHUNK = 2_000
 """Players in one script call: some 5 ms in which Redis does nothing else."""
 LIFE_MS = 60_000
 SETTLE_SECONDS = 0.5
+MARK_SECONDS, MARK_POLL_SECONDS = 3.0, 0.05
+"""Longest wait for a standby to catch up."""
+_MARK = text(
+    "INSERT INTO boards (name, rebuild_mark) VALUES (:board, :mark) "
+    "ON CONFLICT (name) DO UPDATE SET rebuild_mark = excluded.rebuild_mark"
+)
+_READ_MARK = text("SELECT rebuild_mark FROM boards WHERE name = :board")
 Progress = Callable[[int, int], None]
 """Called with the players done and their number."""
 
@@ -101,10 +109,43 @@ def redis_run_id(resources: Resources, keys: BoardKeys) -> str:
         return str(server_of(resources.redis, keys.standings)["run_id"])
 
 
+@contextmanager
+def _source(resources: Resources, board: str) -> Iterator[Connection]:
+    """A snapshot that has all that was committed before this rebuild began: of a standby, else of the primary.
+
+    What is committed later is placed into the copy as well. What was committed before, and is not in the snapshot,
+    would be missing for good. So a mark is written on the primary now, and a standby will do once it shows the mark:
+    it applies commits in their order. Positions in the log would not do: they say nothing across a failover.
+    """
+    with ExitStack() as stack:
+        connection = _standby(resources, board, stack) if resources.replica is not resources.engine else None
+        yield connection or stack.enter_context(snapshot(resources.engine))
+
+
+def _standby(resources: Resources, board: str, stack: ExitStack) -> Connection | None:
+    """A snapshot of a standby that has caught up, which the stack closes. None if there is none in time."""
+    mark, deadline = secrets.token_hex(8), time.monotonic() + MARK_SECONDS
+    with autocommit(resources.engine) as connection:
+        connection.execute(_MARK, {"board": board, "mark": mark})
+    try:
+        while time.monotonic() < deadline:
+            with ExitStack() as attempt:
+                # Looked at inside the snapshot, because the next connection may be to another standby.
+                connection = attempt.enter_context(snapshot(resources.replica))
+                if connection.execute(_READ_MARK, {"board": board}).scalar_one_or_none() == mark:
+                    stack.push(attempt.pop_all())
+                    return connection
+            time.sleep(MARK_POLL_SECONDS)
+        log.warning("no standby has caught up within %.0f s, the board is read from the primary", MARK_SECONDS)
+    except DatabaseUnavailableError as error:
+        log.warning("no standby answers, the board is read from the primary: %s", error)
+    return None
+
+
 def _load(resources: Resources, keys: BoardKeys, name: str, progress: Progress) -> int | None:
     """Returns the players loaded, or None if another rebuild took over."""
     done = 0
-    with snapshot(resources.engine) as connection:
+    with _source(resources, keys.board) as connection:
         total = connection.execute(
             text("SELECT count(*) FROM standings WHERE board = :board"), {"board": keys.board}
         ).scalar_one()

@@ -149,7 +149,7 @@ def list_cases(
     weight, before = (cursor.weight, cursor.before) if cursor else _FIRST
     parameters = {"status": status, "severity": severity, "weight": weight, "before": before, "limit": limit + 1}
     try:
-        with autocommit(resources.engine) as connection:
+        with autocommit(resources.replica) as connection:
             found = connection.execute(_WORST if sort == "severity" else _NEWEST, parameters)
             cases = [Case(*row) for row in found]
     except DatabaseUnavailableError as error:
@@ -178,7 +178,7 @@ def get_case(resources: Resources, case_id: int) -> CaseFile:
 def waiting(resources: Resources) -> Waiting:
     """What there is to do. Raises ServiceUnavailable."""
     try:
-        with autocommit(resources.engine) as connection:
+        with autocommit(resources.replica) as connection:
             return Waiting(*connection.execute(_WAITING).one())
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error

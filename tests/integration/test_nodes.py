@@ -15,6 +15,7 @@ from psycopg2 import extensions
 from sqlalchemy import Engine, text
 
 from cli.embedded.identity import write_private
+from config.catalogue import BOARD
 from models import nodes
 from models.database import (
     DatabaseUnavailableError,
@@ -27,8 +28,13 @@ from models.database import (
 )
 from models.migrate import upgrade
 from models.nodes import Nodes, split_hosts
+from services.leaderboard import rebuild as rebuilding
+from services.leaderboard.rebuild import rebuild
+from services.reconcile import drain_outbox
+from services.resources import Resources
 from tests.processes import open_folder
-from tests.support.ground import HastyPostgres
+from tests.support.ground import HastyPostgres, Servers, make_settings, opened
+from tests.support.people import People, ranking
 from tests.support.stack import Stack, wait_for
 
 ADD = "INSERT INTO boards (name) VALUES (%s) RETURNING name"
@@ -193,6 +199,44 @@ def test_a_commit_that_no_standby_confirms_is_not_acknowledged(pair: Pair, way: 
         cursor.execute("SELECT pg_reload_conf()")
         wait_for(lambda: _setting(pair.primary) == "", 10)
         assert execute_once(engine, ADD, ("confirmed",)) == ("confirmed",)
+
+
+@pytest.fixture
+def reading(pair: Pair, servers: Servers) -> Iterator[Resources]:
+    """Resources that rebuild from the standby."""
+    extensions.set_wait_callback(None)
+    standby = pair.primary.app_url.replace(f":{pair.primary.port}/", f":{pair.standby.port}/")
+    servers.clean()
+    with opened(make_settings(servers, database_url=pair.primary.app_url, replica_url=standby)) as resources:
+        yield resources
+        resources.replica.dispose()
+
+
+def test_a_board_is_rebuilt_from_a_standby_that_has_caught_up(pair: Pair, reading: Resources) -> None:
+    people = People(reading)
+    for player in people.several(3):
+        people.complete(player)
+    rebuild(reading, BOARD)
+    assert ranking(reading) == people.top()
+    readers = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fairboard'"
+    assert _ask(pair.standby, readers) == 1, "it was asked"
+
+
+def test_what_a_standby_does_not_have_yet_is_on_the_rebuilt_board(
+    pair: Pair, reading: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was placed before the rebuild began, so nobody would place it again."""
+    people = People(reading)
+    _ask(pair.standby, "SELECT pg_wal_replay_pause()")
+    wait_for(lambda: _ask(pair.standby, "SELECT pg_get_wal_replay_pause_state()") == "paused", 10)
+    try:
+        people.complete(people.join())
+        drain_outbox(reading)
+        monkeypatch.setattr(rebuilding, "MARK_SECONDS", 0.3)
+        rebuild(reading, BOARD)
+        assert ranking(reading) == people.top() != []
+    finally:
+        _ask(pair.standby, "SELECT pg_wal_replay_resume()")
 
 
 def test_the_primary_is_found_and_followed(pair: Pair) -> None:  # The last one: there are two primaries afterwards.

@@ -135,7 +135,8 @@ def test_fairboard_has_the_same_settings_everywhere(compose: dict[str, Any], par
             continue  # One part alone knows it.
         if is_secret(value):
             path = service["environment"][f"{name}_FILE"]
-            assert path == f"/run/secrets/{name.removeprefix('FAIRBOARD_').lower()}"
+            own = name.removeprefix("FAIRBOARD_").lower()
+            assert path == f"/run/secrets/{'database_url' if own == 'replica_url' else own}", "all nodes are in one"
             assert Path(path).name in service["secrets"]
         else:
             assert service["environment"][name] == value, (part.name, name)
