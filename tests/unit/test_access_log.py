@@ -9,16 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.settings import Settings
+from tests.support.nowhere import NOWHERE
 from web import access_log
 from web.app import create_app
 from web.refusal_log import Allowance
-
-NOWHERE: dict[str, Any] = {
-    "database_url": "postgresql://nobody@127.0.0.1:9/none",
-    "redis_url": "redis://127.0.0.1:9/0",
-    "jwt_secret": "x" * 40,
-    "token_keys": "A" * 43 + "=",
-}
 
 
 @pytest.fixture

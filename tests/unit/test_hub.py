@@ -122,3 +122,14 @@ def test_a_ring_that_fails_is_given_up_and_everybody_gets_the_board_once(hub: Hu
     hub._send_newest()
     assert hub.loop._ring is None or not hub.loop._ring.works
     assert [watcher.versions() for watcher in watchers] == [[7], [7], [7]]
+
+
+def test_a_board_has_the_cause_that_was_said_for_its_version(hub: Hub) -> None:
+    """A worker of an older version says none, and one that was said for another board is not taken."""
+    hub.board_caused(7, {"correlation": "request-7", "rung_at": 1.5, "traceparent": None})
+    hub.board_changed(board(7))
+    assert hub.board is not None
+    assert (hub.board.cause.correlation, hub.board.cause.rung_at) == ("request-7", 1.5)
+    hub.board_changed(board(8))
+    assert hub.board.cause.correlation not in ("request-7", "-")
+    assert hub.board.cause.rung_at is None

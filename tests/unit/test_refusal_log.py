@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
 
 from config.settings import Settings
+from tests.support.nowhere import NOWHERE
 from web import refusal_log
 from web.app import create_app
-
-NOWHERE: dict[str, Any] = {
-    "database_url": "postgresql://nobody@127.0.0.1:9/none",
-    "redis_url": "redis://127.0.0.1:9/0",
-    "jwt_secret": "x" * 40,
-    "token_keys": "A" * 43 + "=",
-}
 
 
 @pytest.fixture

@@ -1,0 +1,12 @@
+"""Settings of an application whose servers are nowhere, for tests that need none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOWHERE: dict[str, Any] = {
+    "database_url": "postgresql://nobody@127.0.0.1:9/none",
+    "redis_url": "redis://127.0.0.1:9/0",
+    "jwt_secret": "x" * 40,
+    "token_keys": "A" * 43 + "=",
+}
