@@ -78,6 +78,8 @@ def _choice(chosen: dict[str, Any], undo: str | None) -> Choice:
 
 
 def _do(choice: Choice, order: Order) -> None:
+    # Said first: whoever interrupts it may want to undo what was done.
+    click.echo(f"Run {order.run}.")
     with progress_bars() as bars:
         task = bars.add_task("players", total=None)
         count = run_void(

@@ -178,7 +178,7 @@ class TimeItem(Answer):
 
 
 class GapsItem(Answer):
-    """Gaps between completions in quarters of an octave, from an eighth of the median to eight times it.
+    """Gaps between completions in eighths of an octave, from a quarter of the median to four times it.
 
     `honest` is of 1,000 gaps of a real person.
     """

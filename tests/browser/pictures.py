@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, expect
 
 from tests.processes import ROOT
 from tests.support.browser import chromium
-from tests.support.players import Player, sign_up
+from tests.support.players import PASSWORD, Player, log_in, sign_up
 from tests.support.stack import Stack, running_stack
+from tests.support.suspects import AWAKE, REPLAY, STEADY, accuse, machine, person, write_past
 from tests.support.visits import Visit, visit
 
 IMAGES = Path(ROOT, "docs", "images")
@@ -40,7 +41,7 @@ NARROW = {"width": 360, "height": 760}
 def give(stack: Stack, player: Player, points: int) -> None:
     """Points in the ledger, as if from an action of its own."""
     stack.ask(
-        "SELECT append_entry(%s, 'global', 'gift', 'once', %s, NULL, NULL, NULL, NULL, '{}')",
+        "SELECT append_entry(%s, 'global', 'gift-' || gen_random_uuid(), 'once', %s, NULL, NULL, NULL, NULL, '{}')",
         (player.user_id, points),
     )
 
@@ -121,10 +122,54 @@ def take(stack: Stack, browser: Browser) -> None:
         keep(narrow_dark, "typing-narrow")
 
 
+def accused(stack: Stack) -> int:
+    """Players whom the detectors doubt; gives the case of the worst."""
+    others = {
+        "nightowl": (AWAKE, person(220, 6, days=3)),
+        "Sørine": (STEADY, person(160, 2)),
+        "jo": (AWAKE, person(60, 4)),
+    }
+    linked = {}
+    for name, (hint, plays) in others.items():
+        linked[name] = sign_up(stack, name=f"{name} {len(plays)}")
+        accuse(stack, linked[name], hint, write_past(stack, linked[name], plays)[-30:])
+    cheat = sign_up(stack, name="Mallory")
+    entries = write_past(stack, cheat, machine(180))
+    ids = [cheat.user_id, linked["jo"].user_id, linked["nightowl"].user_id]
+    stack.ask("UPDATE sessions SET address = 'home' WHERE user_id = ANY(%s)", (ids,))
+    stack.ask("UPDATE sessions SET user_agent = 'rare' WHERE user_id = ANY(%s)", (ids[:2],))
+    accuse(stack, cheat, STEADY, entries[-31:])
+    stack.wait_until_quiet()
+    return accuse(stack, cheat, REPLAY, entries[-40:])
+
+
+def take_review(stack: Stack, browser: Browser) -> None:
+    """The analysts' page."""
+    case = accused(stack)
+    stack.command("create-user", "ida", "--role", "analyst", "--password-stdin", text=PASSWORD + "\n")
+    analyst = log_in(stack, "ida")
+    for name, scheme, size in (
+        ("review", "light", WIDE),
+        ("review-dark", "dark", WIDE),
+        ("review-narrow", "light", NARROW),
+    ):
+        narrow: Any = {"device_scale_factor": 2, "has_touch": True} if size is NARROW else {}
+        with looking(browser, stack, analyst, path="/review", color_scheme=scheme, viewport=size, **narrow) as shown:
+            shown.page.locator(f".case-row[data-case='{case}']").click()
+            shown.page.locator(".plot svg").last.wait_for()
+            keep(shown, name, full_page=size is WIDE)
+            if name == "review":
+                shown.page.keyboard.press("x")
+                shown.page.locator("#moves").wait_for()
+                shown.page.locator("#note").fill("Repeats the same eight times for an hour, to the millisecond.")
+                shown.page.locator("#decide").screenshot(path=IMAGES / "review-decide.png")
+
+
 def main() -> int:
     """Start everything, take the pictures, end everything."""
     with running_stack() as stack, chromium() as browser:
         take(stack, browser)
+        take_review(stack, browser)
     return 0
 
 

@@ -31,6 +31,7 @@ OPEN = {
     "GET /api/docs",
     "GET /api/docs/<name>",
     "GET /",
+    "GET /review",
     "GET /fairboard.js",
     "GET /static/<path:filename>",
     # Asks for a WebSocket first, and then who it is: tests/e2e/test_sockets.py.

@@ -83,11 +83,11 @@ def session_of(player: Player) -> dict[str, Any]:
     }
 
 
-def visit(browser: Browser, url: str, player: Player | None = None, **options: Any) -> Visit:
-    """Open the page, as a player who has been there before or as nobody."""
+def visit(browser: Browser, url: str, player: Player | None = None, path: str = "", **options: Any) -> Visit:
+    """Open a page, as a player who has been there before or as nobody."""
     kept = [{"name": SESSION, "value": json.dumps(session_of(player))}] if player else []
     state: Any = {"cookies": [], "origins": [{"origin": url, "localStorage": kept}]}
     context = browser.new_context(storage_state=state, locale="en-GB", **options)
     shown = Visit(context, context.new_page())
-    shown.page.goto(url)
+    shown.page.goto(url + path)
     return shown

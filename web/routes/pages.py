@@ -1,5 +1,6 @@
-"""The pages for people: the scoreboard at `/`, its static files, and the API's documentation at `/api/docs`. And
-`/fairboard.js`, the client for pages elsewhere, which the envelope lets them read.
+"""The pages for people: the scoreboard at `/`, the review at `/review`, the documentation of the API at `/api/docs`.
+
+Their static files come from here too, and `/fairboard.js`, which the envelope lets pages elsewhere read.
 
 All of it works offline. Each answer carries an ETag and `Cache-Control: no-cache`, so that a browser asks each time and
 is told in a few bytes that nothing changed: after an upgrade nobody plays with yesterday's page.
@@ -48,6 +49,12 @@ def scoreboard() -> Response:
     html = (STATIC / "index.html").read_text("utf-8")
     public = "true" if get_settings().public_board else "false"
     return _page(html.replace('data-public-board="false"', f'data-public-board="{public}"', 1), PAGE_CSP)
+
+
+@pages.get("/review")
+def review() -> Response:
+    """The analysts' page. It is the same for everybody, and empty until the API lets its visitor read the cases."""
+    return _page((STATIC / "review.html").read_text("utf-8"), PAGE_CSP)
 
 
 @pages.get("/fairboard.js")

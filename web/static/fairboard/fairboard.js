@@ -95,15 +95,15 @@ export class Fairboard {
   }
 
   async logout() {
-    const telling = this.session ? this.#call("POST", "/api/auth/logout") : Promise.resolve();
+    const telling = this.session ? this.call("POST", "/api/auth/logout") : Promise.resolve();
     const told = await telling.then(() => true, (error) => error.status === 401);
     this.#forget();
     return told;
   }
 
-  me() { return this.#call("GET", "/api/me"); }
-  async actions() { return (await this.#call("GET", "/api/actions")).actions; }
-  requestAction(actionType) { return this.#call("POST", "/api/actions/request", { actionType }); }
+  me() { return this.call("GET", "/api/me"); }
+  async actions() { return (await this.call("GET", "/api/actions")).actions; }
+  requestAction(actionType) { return this.call("POST", "/api/actions/request", { actionType }); }
 
   async complete(ticket, completionTime, data = {}) {
     if (!canProve()) throw new FairboardError({ code: "NO_WEB_CRYPTO", detail: "Proofs need https or localhost." });
@@ -111,14 +111,14 @@ export class Fairboard {
     const time = Math.round(completionTime);
     const sent = JSON.parse(JSON.stringify(data)); // As it travels: without undefined members and the like.
     const proof = { completionTime: time, checksum: await checksum(actionToken, time, sent) };
-    return this.#call("POST", "/api/actions/complete", { actionToken, proof, data: sent });
+    return this.call("POST", "/api/actions/complete", { actionToken, proof, data: sent });
   }
 
-  completeOnce(actionId, data = {}) { return this.#call("POST", "/api/action/complete", { actionId, data }); }
+  completeOnce(actionId, data = {}) { return this.call("POST", "/api/action/complete", { actionId, data }); }
 
   leaderboard(limit = 10) {
     const path = `/api/leaderboard?limit=${encodeURIComponent(limit)}`;
-    return this.session ? this.#call("GET", path) : this.#send("GET", path);
+    return this.session ? this.call("GET", path) : this.#send("GET", path);
   }
 
   subscribe(watcher) {
@@ -143,7 +143,7 @@ export class Fairboard {
   }
 
   // A token that the server no longer takes is renewed once, and the call made again.
-  async #call(method, path, body) {
+  async call(method, path, body) {
     const token = await this.#token();
     try {
       return await this.#send(method, path, { token, body });

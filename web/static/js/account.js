@@ -33,6 +33,7 @@ export class Account {
     byId("signed-out").hidden = Boolean(held);
     byId("account-name").textContent = held?.username ?? "";
     byId("account-name").title = held?.username ?? "";
+    byId("review-link").hidden = !["analyst", "admin"].includes(held?.role);
     byId("avatar").textContent = initial(held?.username ?? "");
     const kept = guest();
     byId("guest-keep").hidden = !held || kept?.username !== held.username;
