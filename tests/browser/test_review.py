@@ -19,7 +19,7 @@ Newcomer = Callable[[], Player]
 AXE = Axe()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def analyst(stack: Stack) -> Iterator[Player]:
     """An analyst who is logged in."""
     name = new_name()
