@@ -13,6 +13,6 @@ elif not options.basic_auth and options.address not in LOOPBACK:
         "Flower shows names and verdicts and can stop workers: set FAIRBOARD_FLOWER_BASIC_AUTH, or start it "
         "with --address=127.0.0.1."
     )
-tasks_columns = "name,uuid,state,args,result,received,runtime,worker"
+tasks_columns = "name,uuid,state,args,kwargs,result,received,runtime,worker"
 max_tasks = 20_000
 natural_time = False
