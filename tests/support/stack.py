@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self, TypeVar
 
 import httpx
@@ -47,23 +48,26 @@ def wait_for(found: Callable[[], T], seconds: float = 15.0, what: str = "it") ->
 class Part:
     """One process of Fairboard with its children, which form a group."""
 
-    def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, argv: list[str], environment: dict[str, str], log: Path, *, root: Path = ROOT
+    ) -> None:
         self.name = name
         self.log = log
+        self._root = root
         self._argv = argv
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start, or start again."""
+    def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Start, or start again, with more in its environment."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [str(PROGRAMS / self._argv[0]), *self._argv[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
-                env=self._environment,
+                cwd=self._root,
+                env={**self._environment, **variables},
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 -- two system calls, no locks
             )
@@ -312,10 +316,11 @@ class Stack:
 def _signal_family(server: EmbeddedServer, signum: signal.Signals) -> None:
     if server.process is None:
         return
-    main = psutil.Process(server.process.pid)
-    for process in [main, *main.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signum)
+    with suppress(psutil.NoSuchProcess):
+        main = psutil.Process(server.process.pid)
+        for process in [main, *main.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signum)
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""`make drill`: faults under load, one after the other, each judged by the checker. Writes docs/drills.md as well."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Sequence
+
+from drills import report, sabotage
+from drills.faults import ON_ONE_MACHINE
+from drills.scene import Drill, DrillError, Result, carry_out
+from drills.site import Site
+from drills.stack_site import stack_site
+
+
+def main() -> int:
+    """Carry out what is asked for. 1 where something did not hold, or where a sabotage was not found."""
+    arguments = _arguments()
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}: the same with --seed {seed}", flush=True)
+    begun = time.monotonic()
+    well = _on_one_machine(arguments, seed)
+    well = sabotage.run_all(_chosen_sabotages(arguments), seed) and well
+    print(f"{'All held' if well else 'NOT ALL HELD'}, in {time.monotonic() - begun:.0f} s.")
+    return 0 if well else 1
+
+
+def _on_one_machine(arguments: argparse.Namespace, seed: int) -> bool:
+    chosen = [drill for drill in ON_ONE_MACHINE if _wanted(drill.row, arguments, quick=drill.quick)]
+    if not chosen:
+        return True
+    with stack_site() as site:
+        return _carry_out_all(site, chosen, seed, arguments)
+
+
+def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: argparse.Namespace) -> bool:
+    well = True
+    print(report.HEAD, flush=True)
+    for drill in chosen:
+        try:
+            result = carry_out(site, drill, seed, quick=arguments.quick)
+        except (DrillError, TimeoutError, AssertionError, OSError) as error:
+            print(f"{drill.row}: {drill.fault}: could not be carried out: {error!r}", flush=True)
+            site.heal()
+            well = False
+            continue
+        well = well and result.held
+        _tell(result, arguments)
+    return well
+
+
+def _tell(result: Result, arguments: argparse.Namespace) -> None:
+    print(report.line(result), flush=True)
+    for text in (*result.problems, *(f"({note})" for note in result.notes)):
+        print(f"      {text}", flush=True)
+    if not arguments.quick and not arguments.dry:
+        report.keep(result)
+
+
+def _wanted(name: str, arguments: argparse.Namespace, *, quick: bool) -> bool:
+    if arguments.names:
+        return name in arguments.names
+    return quick or not arguments.quick
+
+
+def _chosen_sabotages(arguments: argparse.Namespace) -> list[sabotage.Sabotage]:
+    return [one for one in sabotage.ALL if _wanted(one.name, arguments, quick=one.quick)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
+    names = [*(drill.row for drill in ON_ONE_MACHINE), *(one.name for one in sabotage.ALL)]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of: {', '.join(names)} (all)")
+    parser.add_argument("--seed", type=int, help="of what is drawn at random (a new one)")
+    parser.add_argument("--quick", action="store_true", help="the most telling ones, with shorter faults")
+    parser.add_argument("--dry", action="store_true", help="write nothing")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"no such drill: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The judge: a pure function over a history, in the manner of Jepsen's set test. No log line has a say.
+
+Lost is what was acknowledged and is not in the ledger; unexpected is what is in the ledger and was never attempted;
+duplicated is a token that was paid twice. The other checks are the invariants I2 to I7 of docs/drills.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drills.history import Entry, History, Outcome, Truth
+
+ANSWER_SECONDS = 5.0
+"""No write may keep a client waiting longer, whatever is broken (I6)."""
+LIMITS = ((10, 60.0), (100, 3_600.0), (500, 86_400.0))
+SLACK_SECONDS = 2.5
+"""A call is counted when it is let in, and its entry is written a little later: so much may a window look shorter."""
+SHOWN = 5
+"""Examples that a sentence about many names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a drill has shown. It held if there is no problem."""
+
+    acknowledged: int
+    lost: frozenset[str]
+    duplicated: frozenset[str]
+    unexpected: frozenset[str]
+    problems: tuple[str, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether every invariant held."""
+        return not self.problems
+
+
+def check(history: History, truth: Truth, *, answer_seconds: float = ANSWER_SECONDS) -> Verdict:
+    """Judge what clients were told by what the servers hold."""
+    acknowledged = history.acknowledged()
+    counted = Counter(entry.token for entry in truth.ledger)
+    lost = frozenset(acknowledged - counted.keys())
+    unexpected = frozenset(counted.keys() - {attempt.token for attempt in history.attempts})
+    duplicated = frozenset(token for token, times in counted.items() if times > 1) | _paid_twice(history)
+    problems = [
+        *_named("I1: acknowledged and not in the ledger", lost),
+        *_named("I1: in the ledger and never attempted", unexpected),
+        *_named("I4: spent more than once", duplicated),
+        *_false_acknowledgements(history),
+        *_wrong_sums(truth),
+        *_wrong_answers(history, truth),
+        *(f"I3: player {player}: Redis says {score}" for player, score in _unequal(truth)),
+        *_over_limits(truth.ledger),
+        *_late(history, answer_seconds),
+        *_unruly_sockets(history, truth),
+        *(f"verify: {difference}" for difference in truth.differences),
+    ]
+    return Verdict(len(acknowledged), lost, duplicated, unexpected, tuple(problems))
+
+
+def _named(what: str, tokens: frozenset[str]) -> Iterator[str]:
+    if tokens:
+        yield f"{what}: {len(tokens)}, such as {', '.join(sorted(tokens)[:SHOWN])}"
+
+
+def _paid_twice(history: History) -> frozenset[str]:
+    """Tokens for which two attempts were told that they earned points."""
+    paid = Counter(attempt.token for attempt in history.attempts if attempt.outcome is Outcome.OK)
+    return frozenset(token for token, times in paid.items() if times > 1)
+
+
+def _false_acknowledgements(history: History) -> Iterator[str]:
+    """What was begun and acknowledged while nothing could be made durable."""
+    for silence in history.silences:
+        false = frozenset(
+            attempt.token
+            for attempt in history.attempts
+            if attempt.acknowledged and silence.begin < attempt.invoked and attempt.returned < silence.end
+        )
+        yield from _named("I1: acknowledged while no commit could be replicated", false)
+
+
+def _wrong_sums(truth: Truth) -> Iterator[str]:
+    """I2: a standing is the sum of its entries."""
+    sums: Counter[int] = Counter()
+    for entry in truth.ledger:
+        sums[entry.player] += entry.points
+    for player in sums.keys() | truth.standings.keys():
+        if sums[player] != truth.standings.get(player, 0):
+            yield f"I2: player {player}: the ledger says {sums[player]}, the standing {truth.standings.get(player, 0)}"
+
+
+def _wrong_answers(history: History, truth: Truth) -> Iterator[str]:
+    """I2: the score in an answer is what the ledger summed up to at that entry."""
+    sums: Counter[int] = Counter()
+    then: dict[str, int] = {}
+    for entry in truth.ledger:
+        sums[entry.player] += entry.points
+        then[entry.token] = sums[entry.player]
+    for attempt in history.attempts:
+        known = then.get(attempt.token, attempt.score)
+        if attempt.outcome is Outcome.OK and attempt.score != known:
+            yield f"I2: player {attempt.player} was told {attempt.score} where the ledger says {known}"
+
+
+def _unequal(truth: Truth) -> list[tuple[int, int | None]]:
+    """Players whose score in Redis is not the one in PostgreSQL."""
+    return [
+        (player, truth.redis.get(player))
+        for player, score in sorted(truth.standings.items())
+        if truth.redis.get(player) != score
+    ]
+
+
+def _over_limits(ledger: tuple[Entry, ...]) -> Iterator[str]:
+    """I5: no window of any player holds more completions than its limit."""
+    times: defaultdict[int, list[float]] = defaultdict(list)
+    for entry in ledger:
+        times[entry.player].append(entry.at)
+    for player, moments in times.items():
+        moments.sort()
+        for limit, seconds in LIMITS:
+            spans = [late - early for early, late in zip(moments, moments[limit:], strict=False)]
+            if spans and min(spans) < seconds - SLACK_SECONDS:
+                yield f"I5: player {player}: more than {limit} completions in {min(spans):.1f} s"
+
+
+def _late(history: History, answer_seconds: float) -> Iterator[str]:
+    """I6: every answer came in time."""
+    late = [attempt.seconds for attempt in history.attempts if attempt.seconds > answer_seconds]
+    if late:
+        yield f"I6: {len(late)} answers later than {answer_seconds} s, the latest after {max(late):.1f} s"
+
+
+def _unruly_sockets(history: History, truth: Truth) -> Iterator[str]:
+    """I7: versions grow on each connection, name one board each, and everyone ends on the board of PostgreSQL."""
+    boards: dict[int, tuple[tuple[int, int], ...]] = {}
+    newest: dict[tuple[int, int], int] = {}
+    last: dict[int, tuple[tuple[int, int], ...]] = {}
+    for seen in history.sightings:
+        if seen.published and boards.setdefault(seen.version, seen.rows) != seen.rows:
+            yield f"I7: version {seen.version} named two boards"
+        if newest.get((seen.follower, seen.connection), -1) >= seen.version:
+            yield f"I7: follower {seen.follower} received version {seen.version} twice or late"
+        newest[seen.follower, seen.connection] = seen.version
+        last[seen.follower] = seen.rows
+    for follower, rows in last.items():
+        if rows != truth.top:
+            yield f"I7: follower {follower} did not end on the board that PostgreSQL has"

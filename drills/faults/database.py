@@ -1,0 +1,155 @@
+"""Rows 1, 3, 5, 6, 7 and 16: what happens to PostgreSQL and on the way to it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from drills.faults.common import COMPLETING, machine, owner, settled
+from drills.history import Attempt, Outcome
+from drills.link import Deed, Trap
+from drills.load import digest
+from drills.scene import Drill, Scene
+
+FULL_BYTES = 65_536
+"""PostgreSQL takes a limit on the size of files for a full disk, by its own comment in postmaster.c."""
+CUTS = 12
+POSTS = 200
+
+
+def kill_postmaster(scene: Scene) -> None:
+    """`kill -9`, and a supervisor that starts it again at once."""
+    scene.site.primary.kill()
+    scene.site.primary.start()
+
+
+def freeze_primary(scene: Scene) -> None:
+    """Frozen, then thawed: what it thaws with may not be acknowledged late."""
+    begun = scene.load.now()
+    scene.site.primary.freeze()
+    scene.lasts(scene.seconds(45, 8))
+    scene.silent(begun + 0.2)  # Answers that were on their way when it froze may still arrive.
+    scene.site.primary.thaw()
+
+
+def cancel_commits(scene: Scene) -> None:
+    """No standby confirms anything, and whoever waits for it is cancelled: committed here, and lost with this node."""
+    scene.site.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    scene.site.ask("SELECT pg_reload_conf()")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    scene.wait(lambda: scene.site.ask(waiting)[0][0] != 0, "a commit that waits")
+    begun, cancelled = scene.load.now(), 0
+    while scene.load.now() < begun + scene.seconds(10, 4):
+        rows = scene.site.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        cancelled += len(rows)
+        time.sleep(0.02)
+    scene.silent(begun)
+    scene.site.ask("ALTER SYSTEM RESET synchronous_standby_names")
+    scene.site.ask("SELECT pg_reload_conf()")
+    scene.notes.append(f"{cancelled} commits cancelled")
+    scene.require("commits that could be cancelled", holds=cancelled > 0)
+
+
+def cut_answers(scene: Scene) -> None:
+    """The commit is done and its answer is lost: a retry with the same token has to tell."""
+    trap = machine(scene).links["web-database"].set_trap(Trap((COMPLETING,), Deed.CUT_ANSWER, times=CUTS))
+    scene.wait(lambda: trap.times == 0 and trap.sprung.is_set(), "answers that were cut")
+    scene.site.heal()
+    scene.wait_for_more(5)
+    told = sum(attempt.code == "TOKEN_ALREADY_USED" for attempt in list(scene.load.history.attempts))
+    scene.notes.append(f"{CUTS} answers cut, {told} retries told that the first attempt had counted")
+    scene.require("retries that tell", holds=told > 0)
+
+
+def full_disk(scene: Scene) -> None:
+    """Nothing can be written to a file of PostgreSQL any more, its log of changes included."""
+    before = len(scene.load.history.failures)
+    _limit_files(scene, FULL_BYTES)
+    scene.wait(lambda: len(scene.load.history.failures) > before + 20, "refused writes")
+    scene.lasts(scene.seconds(5, 2))
+    _limit_files(scene, "unlimited")
+    log = machine(scene).stack.postgres.log_path.read_text(errors="replace")
+    panics, refusals = log.count("PANIC"), log.count("File too large")
+    scene.notes.append(f"PostgreSQL could not write {refusals} times, and restarted itself {panics} times for it")
+
+
+def _limit_files(scene: Scene, size: int | str) -> None:
+    """Only who runs a process may limit it, so that root has to become PostgreSQL's user."""
+    program = shutil.which("prlimit")
+    assert program, "prlimit of util-linux is needed"
+    identity = machine(scene).stack.postgres.identity
+    for pid in scene.site.primary.pids():
+        subprocess.run(
+            [program, "--pid", str(pid), f"--fsize={size}:"],
+            check=False,  # It may have ended meanwhile.
+            capture_output=True,
+            **(identity.popen_arguments() if identity else {}),
+        )
+
+
+def deadlocks(scene: Scene) -> None:
+    """Someone else locks in the opposite order; PostgreSQL ends one of the two."""
+    outcomes = [_deadlock(scene, number) for number in range(3)]
+    scene.notes.append(f"answers in a deadlock: {', '.join(f'{one.status} {one.code}'.strip() for one in outcomes)}")
+    scene.require("a deadlock", holds=any(one.outcome is Outcome.UNKNOWN for one in outcomes))
+
+
+def _deadlock(scene: Scene, number: int) -> Attempt:
+    person = scene.spare[number]
+    token = scene.load.token(person)
+    with owner(scene) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT FROM action_tokens WHERE hash = decode(%s, 'hex') FOR UPDATE", (digest(token),))
+        attempt = pool.submit(scene.load.play, person, token)
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'complete_timed'"
+        scene.wait(lambda: scene.site.ask(blocked)[0][0] != 0, "a completion that waits")
+        cursor.execute("SELECT FROM ledger_heads WHERE user_id = %s FOR UPDATE", (person.user_id,))
+        other.rollback()
+        result = attempt.result(30)
+    settled(scene, {token: number})
+    return result
+
+
+def exhausted_pool(scene: Scene) -> None:
+    """Every connection waits for a lock, so that nobody else gets one."""
+    with owner(scene) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE ledger_heads IN ACCESS EXCLUSIVE MODE")
+        begun = scene.load.now()
+        scene.lasts(scene.seconds(8, 4))
+        scene.silent(begun)
+
+
+def many_posts(scene: Scene) -> None:
+    """200 posts of one token, over both processes, while PostgreSQL is killed. Five players in turn."""
+    told: list[str] = []
+    for number in range(scene_rounds(scene)):
+        person = scene.spare[number]
+        token = scene.load.token(person)
+        scene.lasts(1.1)  # The player plays.
+        killer = threading.Timer(scene.random.uniform(0.0, 0.3), scene.site.primary.kill)
+        killer.start()
+        attempts = scene.load.post_together(token, person, POSTS)
+        killer.join()
+        scene.site.primary.start()
+        settled(scene, {token: number})
+        told.append(str(sum(attempt.outcome is Outcome.OK for attempt in attempts)))
+    scene.notes.append(f"answers that paid among {POSTS} posts, by round: {', '.join(told)}")
+
+
+def scene_rounds(scene: Scene) -> int:
+    """How many players post."""
+    return 2 if scene.quick else 5
+
+
+DRILLS = (
+    Drill("1", "`kill -9` of the postmaster", kill_postmaster, quick=True, outage=5.0),
+    Drill("3", "PostgreSQL frozen for 45 s, then thawed", freeze_primary),
+    Drill("5", "a backend cancelled in COMMIT", cancel_commits, quick=True),
+    Drill("6", "the connection cut after COMMIT, before the reply", cut_answers),
+    Drill("7a", "the disk of PostgreSQL full", full_disk),
+    Drill("7b", "deadlocks", deadlocks),
+    Drill("7c", "all connections to PostgreSQL in use", exhausted_pool),
+    Drill("16", "200 posts of one token over two processes while PostgreSQL is killed", many_posts, quick=True),
+)

@@ -1,0 +1,132 @@
+"""Rows 13 and 17: what happens to web servers and sockets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from drills.faults.common import machine
+from drills.followers import JOIN
+from drills.load import Plan
+from drills.scene import Drill, Scene
+
+HEADERS_SECONDS = 0.5
+SLOW, DRIBBLING = 60, 200
+MOST_TIMES = 2.0
+"""How much the others' p99 may grow."""
+
+
+def rolling(scene: Scene) -> None:
+    """SIGTERM to each process in turn, the next when the one before is replaced. No request may fail."""
+    before, web = len(scene.load.history.failures), scene.site.parts["web"]
+    for pid in web.pids()[1:]:
+        known = set(web.pids())
+        os.kill(pid, signal.SIGTERM)
+        scene.wait(lambda pid=pid, known=known: _replaced(scene, pid, known), "a new process")  # type: ignore[misc]
+        scene.wait_for_more(20)
+    for name in ("leaderboard", "anticheat", "maintenance", "beat"):
+        scene.site.parts[name].terminate()
+        scene.site.parts[name].start()
+    scene.wait_for_more(20)
+    failed = scene.load.history.failures[before:]
+    scene.require(f"no failed request: {len(failed)}, such as {failed[:3]}", holds=not failed)
+
+
+def _replaced(scene: Scene, pid: int, known: set[int]) -> bool:
+    """Whether a process has ended, and another has been there long enough to have loaded the application."""
+    now = scene.site.parts["web"].pids()
+    return pid not in now and bool(set(now) - known)
+
+
+def cut_channel(scene: Scene) -> None:
+    """Every connection of the web to Redis is cut, then hangs: frames get lost."""
+    link = machine(scene).links["web-redis"]
+    for _ in range(3):
+        link.cut()
+        scene.wait_for_more(10)
+    link.hole()
+    scene.lasts(scene.seconds(10, 4))
+
+
+def slow_readers(scene: Scene) -> None:
+    """Sockets that join and then read nothing."""
+    _beside(scene, lambda: [_join(scene) for _ in range(SLOW)], lambda sockets: None)
+
+
+def slowloris(scene: Scene) -> None:
+    """Requests whose headers never end."""
+    _beside(scene, lambda: [_begin_request(scene) for _ in range(DRIBBLING)], _dribble)
+
+
+def _beside(
+    scene: Scene, open_sockets: Callable[[], list[socket.socket]], go_on: Callable[[list[socket.socket]], None]
+) -> None:
+    """The others' p99 before bad company comes, and while it is there."""
+    alone = _p99(scene, scene.seconds(15, 5), lambda: None)
+    sockets = open_sockets()
+    crowded = _p99(scene, scene.seconds(15, 5), lambda: go_on(sockets))
+    for one in sockets:
+        one.close()
+    ratio = crowded / alone
+    scene.notes.append(
+        f"the others' p99: {alone * 1000:.0f} ms before, {crowded * 1000:.0f} ms beside, {ratio:.2f} times"
+    )
+    scene.require(f"the others' p99 within {MOST_TIMES} times: {ratio:.2f}", holds=scene.quick or ratio < MOST_TIMES)
+
+
+def _p99(scene: Scene, seconds: float, meanwhile: Callable[[], None]) -> float:
+    begun = scene.load.now()
+    while scene.load.now() < begun + seconds:
+        meanwhile()
+        time.sleep(HEADERS_SECONDS)
+    times = sorted(attempt.seconds for attempt in list(scene.load.history.attempts) if attempt.invoked > begun)
+    return times[int(0.99 * (len(times) - 1))]
+
+
+def _connect(scene: Scene) -> socket.socket:
+    place = urlsplit(scene.site.urls[0])
+    assert place.hostname
+    assert place.port
+    return socket.create_connection((place.hostname, place.port), timeout=5)
+
+
+def _begin_request(scene: Scene) -> socket.socket:
+    one = _connect(scene)
+    one.sendall(b"POST /api/actions/complete HTTP/1.1\r\nHost: localhost\r\n")
+    return one
+
+
+def _dribble(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        try:
+            one.sendall(b"X-Slow: 1\r\n")
+        except OSError:
+            continue  # The server has had enough of it, as it should.
+
+
+def _join(scene: Scene) -> socket.socket:
+    one = _connect(scene)
+    bearer = scene.spare[len(scene.notes)].access
+    one.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        + f"Authorization: Bearer {bearer}\r\n\r\n".encode()
+    )
+    one.recv(1024)
+    payload = JOIN.encode()
+    # The mask is zero, which leaves the payload as it is.
+    one.sendall(struct.pack("!BB", 0x81, 0x80 | len(payload)) + bytes(4) + payload)
+    return one
+
+
+DRILLS = (
+    Drill("13", "rolling SIGTERM under load", rolling, quick=True, plan=Plan(keep_connections=False)),
+    Drill("17a", "the channel cut, then silent", cut_channel),
+    Drill("17b", "60 sockets that read nothing", slow_readers),
+    Drill("17c", "slowloris: 200 requests that never end", slowloris),
+)

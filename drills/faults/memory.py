@@ -1,0 +1,95 @@
+"""Rows 8, 9 and 14: what happens to the board's Redis."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from redis import Redis
+
+from drills.faults.common import PLACING, machine
+from drills.link import Deed, Trap
+from drills.scene import Drill, Scene
+
+GREED = 14
+"""Rounds that a greedy player tries at once: more than the ten that a minute allows."""
+
+
+def _redis(scene: Scene) -> Redis:
+    return scene.site.resources().redis
+
+
+def kill_before_placing(scene: Scene) -> None:
+    """The points are committed; Redis dies on the word that is to place them."""
+    trap = Trap((PLACING,), Deed.CUT, call=scene.site.board.kill)
+    machine(scene).links["web-redis"].set_trap(trap)
+    scene.wait(trap.sprung.is_set, "a placement")
+    scene.lasts(0.5)
+    scene.site.board.start()
+
+
+def lose_placements(scene: Scene) -> None:
+    """Redis lives, but the word that places a player never arrives: only the outbox knows."""
+    trap = Trap((PLACING,), Deed.CUT, times=20)
+    machine(scene).links["web-redis"].set_trap(trap)
+    scene.wait(lambda: trap.times == 0 and trap.sprung.is_set(), "placements that were lost")
+
+
+def flush(scene: Scene) -> None:
+    """FLUSHALL: an empty Redis that looks well."""
+    _redis(scene).flushall()
+
+
+def freeze(scene: Scene) -> None:
+    """Frozen, while a greedy player hopes that limits fail open."""
+    scene.load.burst(scene.spare[0], GREED)
+    scene.site.board.freeze()
+    for _ in range(3):
+        scene.load.burst(scene.spare[0], GREED)
+    scene.lasts(scene.seconds(50, 3))
+    scene.site.board.thaw()
+
+
+def out_of_memory(scene: Scene) -> None:
+    """Redis refuses every write."""
+    _redis(scene).config_set("maxmemory", 1)
+    scene.load.burst(scene.spare[0], GREED)
+    scene.lasts(scene.seconds(10, 4))
+    _redis(scene).config_set("maxmemory", 0)
+
+
+def older_file(scene: Scene) -> None:
+    """A restored backup: it looks complete and is not, and it has forgotten who did how much."""
+    folder = machine(scene).stack.redis.directory / "appendonlydir"
+    older = _files(folder)
+    scene.load.burst(scene.spare[0], GREED)
+    scene.wait_for_more(40)
+    scene.site.board.kill()
+    for path in folder.iterdir():
+        path.unlink()
+    for path, content in older.items():
+        path.write_bytes(content)
+        shutil.chown(path, folder.stat().st_uid, folder.stat().st_gid)
+    scene.site.board.start()
+    scene.load.burst(scene.spare[0], GREED)
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.iterdir()}
+
+
+def rebuild_while_writing(scene: Scene) -> None:
+    """`fairboard rebuild`, again and again, under everybody's feet."""
+    for _ in range(3 if scene.quick else 6):
+        scene.site.command("rebuild")
+
+
+DRILLS = (
+    Drill("8a", "Redis killed between the commit and the placement", kill_before_placing, quick=True, outage=5.0),
+    Drill("8b", "placements lost on their way to a Redis that lives", lose_placements, redis=4.0),
+    Drill("8c", "FLUSHALL", flush, quick=True),
+    Drill("9a", "Redis frozen for 60 s, and a greedy player", freeze),
+    Drill("9b", "Redis out of memory", out_of_memory),
+    Drill("9c", "Redis restored from an older file, and a greedy player", older_file),
+    Drill("14", "`fairboard rebuild` during writes", rebuild_while_writing),
+)

@@ -1,0 +1,80 @@
+"""Rows 11 and 12: what happens to workers, tasks and beat."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from drills.faults.common import PLACING, machine
+from drills.link import Deed, Trap, Way
+from drills.scene import Drill, Scene
+
+LATE_SECONDS = 5.0
+"""Longer than the outbox needs, so that a late placement meets a newer one."""
+DOUBLES = 100
+
+
+def kill_after_receiving(scene: Scene) -> None:
+    """The worker takes a message from the queue and dies before it has written down that it holds it."""
+    _kill_worker_at(scene, "leaderboard", Trap((b"leaderboard.recompute",), Deed.CUT, Way.DOWN))
+
+
+def kill_before_acknowledging(scene: Scene) -> None:
+    """The work is committed and the worker dies before it says so: the task comes again."""
+    _kill_worker_at(scene, "maintenance", Trap((b"HDEL", b"unacked"), Deed.CUT))
+
+
+def _kill_worker_at(scene: Scene, name: str, trap: Trap) -> None:
+    part = scene.site.parts[name]
+    for _ in range(1 if scene.quick else 3):
+        again = Trap(trap.needles, trap.deed, trap.way, call=part.kill)
+        machine(scene).links[f"{name}-broker"].set_trap(again)
+        scene.wait(again.sprung.is_set, f"a message for {name}")
+        part.start()
+        scene.wait_for_more(20)
+
+
+def double_and_reorder(scene: Scene) -> None:
+    """Every task many times over, and placements that arrive after newer ones."""
+    celery = Celery("drills", broker=scene.site.settings.celery_url)
+    celery.conf.task_ignore_result = True
+    for person in scene.spare[:5]:
+        _place_late(scene, person.user_id)
+        scene.load.play(person, scene.load.token(person))
+        scene.load.play(person, scene.load.token(person))
+    for _ in range(DOUBLES):
+        task, queue = scene.random.choice(
+            [("leaderboard.recompute", "leaderboard"), ("maintenance.reconcile", "maintenance")]
+        )
+        celery.send_task(task, queue=queue)
+    scene.lasts(LATE_SECONDS + 1)
+    celery.close()
+
+
+def _place_late(scene: Scene, user_id: int) -> None:
+    needles = (PLACING, f"\r\n{user_id}\r\n".encode())
+    machine(scene).links["web-redis"].set_trap(Trap(needles, Deed.LATE, seconds=LATE_SECONDS))
+
+
+def dead_beat(scene: Scene) -> None:
+    """Nobody asks for the outbox to be drained; the board is published all the same."""
+    scene.site.parts["beat"].kill()
+    seen = len(scene.load.history.sightings)
+    scene.lasts(scene.seconds(15, 5))
+    scene.require("boards while beat is dead", holds=len(scene.load.history.sightings) > seen)
+
+
+def two_beats(scene: Scene) -> None:
+    """Everything is asked for twice."""
+    second = machine(scene).second("beat")
+    second.start()
+    scene.lasts(scene.seconds(10, 5))
+    second.kill()
+
+
+DRILLS = (
+    Drill("11a", "a worker killed between BRPOP and unacked", kill_after_receiving, quick=True),
+    Drill("11b", "a worker killed after the commit, before the acknowledgement", kill_before_acknowledging),
+    Drill("12a", "tasks doubled, placements late and out of order", double_and_reorder),
+    Drill("12b", "beat dead", dead_beat),
+    Drill("12c", "two beats", two_beats),
+)

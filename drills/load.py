@@ -1,0 +1,256 @@
+"""Clients under whom the faults happen. Each asks for a token, plays for as long as an action takes, completes, and
+
+asks again with the same token until it knows what became of it. Followers hold the board's socket meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from drills.followers import follow
+from drills.history import ALREADY_USED, Attempt, History, Outcome
+from drills.people import Person
+from drills.wire import Answer, Wire
+from fairboard_client import checksum
+
+T = TypeVar("T")
+ACTION = "reaction"
+PLAY_SECONDS = 1.02
+CLAIM_MS = 1_000
+PATIENCE = (0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
+"""Waits between attempts with one token. More often, and the limits of ten a minute would stop it."""
+PASSING = {"RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR", "ACCOUNT_BUSY"}
+SETTLE_SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much load. `seats` is how many play at a time; `rest` is the longest pause between two rounds of one seat."""
+
+    seats: int = 40
+    followers: int = 4
+    rest: float = 0.1
+    keep_connections: bool = True
+
+
+def digest(token: str) -> str:
+    """How PostgreSQL knows an action token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def body_of(token: str) -> dict[str, Any]:
+    """A completion whose proof is right."""
+    return {
+        "actionToken": token,
+        "proof": {"completionTime": CLAIM_MS, "checksum": checksum(token, CLAIM_MS)},
+    }
+
+
+def judge(answer: Answer) -> Outcome:
+    """What an answer to a completion tells its client."""
+    if answer.status == 200:
+        return Outcome.OK
+    return Outcome.UNKNOWN if answer.status == 0 or answer.status >= 500 else Outcome.FAIL
+
+
+@dataclass
+class Load:
+    """The clients of one drill, on a thread of their own. `history` is theirs, in seconds since `begun`."""
+
+    urls: Sequence[str]
+    people: Sequence[Person]
+    seed: int
+    plan: Plan = field(default_factory=Plan)
+    watchers: Sequence[Person] = ()
+    trust: ssl.SSLContext | None = None
+    on_settle: Callable[[Iterable[int]], None] = lambda players: None
+    """Called with the players whose last answer is not known, before they are asked a last time."""
+    history: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        self.begun = time.monotonic()
+        self._random = random.Random(self.seed)
+        self._stopping = asyncio.Event()
+        self._hanging: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._followers: list[asyncio.Task[None]] = []
+        self._next = itertools.cycle(self.people)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="load", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._call(self._begin())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def now(self) -> float:
+        """Seconds since the drill began."""
+        return time.monotonic() - self.begun
+
+    def count(self) -> int:
+        """Completions that were acknowledged until now."""
+        return sum(attempt.acknowledged for attempt in list(self.history.attempts))
+
+    def settle(self) -> None:
+        """Let nobody begin any more, and return when everybody knows what became of their completions."""
+        self._call(self._settle(), SETTLE_SECONDS + 10)
+
+    def post_together(self, token: str, person: Person, times: int) -> list[Attempt]:
+        """Complete one token many times at once, over as many connections."""
+        return self._call(self._post_together(token, person, times), 60)
+
+    def token(self, person: Person) -> str:
+        """An action token, asked for until there is one."""
+        return self._call(self._token(person), 60)
+
+    def play(self, person: Person, token: str) -> Attempt:
+        """One completion, as soon as its time has passed."""
+        return self._call(self._play(person, token), 30)
+
+    def ask_again(self, person: Person, token: str) -> Attempt:
+        """The answer that says what became of a token."""
+        return self._call(self._until_known(person, token), 60)
+
+    def burst(self, person: Person, times: int) -> list[Attempt]:
+        """As many rounds of one player at once as the server lets in."""
+        return self._call(self._burst(person, times), 60)
+
+    def _call(self, work: Coroutine[Any, Any, T], seconds: float = 30.0) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+
+    async def _begin(self) -> None:
+        for _ in range(self.plan.seats):
+            self._spawn(self._seat())
+        for number in range(self.plan.followers):
+            url = self.urls[number % len(self.urls)]
+            watcher = self.watchers[number % len(self.watchers)]
+            self._followers.append(
+                asyncio.create_task(follow(number, url, watcher, self.history, self.now, self.trust))
+            )
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self) -> None:
+        self._stopping.set()
+        await asyncio.to_thread(self.on_settle, list(self._hanging.values()))
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=SETTLE_SECONDS)
+
+    async def _end(self) -> None:
+        self._stopping.set()
+        every = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in every:
+            task.cancel()
+        await asyncio.gather(*every, return_exceptions=True)
+
+    def _wire(self, url: str = "") -> Wire:
+        return Wire(url or self._random.choice(self.urls), keep=self.plan.keep_connections, trust=self.trust)
+
+    async def _seat(self) -> None:
+        wire = self._wire()
+        await asyncio.sleep(self._random.uniform(0, PLAY_SECONDS))
+        while not self._stopping.is_set():
+            person = next(self._next)
+            answer = await self._request(wire, person)
+            if answer.status != 200:
+                await asyncio.sleep(self._random.uniform(0.05, 0.3))
+                continue
+            await asyncio.sleep(PLAY_SECONDS)
+            await self._complete(wire, person, str(answer.body["actionToken"]))
+            await asyncio.sleep(self._random.uniform(0, self.plan.rest))
+        wire.close()
+
+    async def _request(self, wire: Wire, person: Person) -> Answer:
+        answer = await wire.post("/api/actions/request", person.access, {"actionType": ACTION})
+        self._note(answer, "request")
+        return answer
+
+    async def _token(self, person: Person) -> str:
+        wire = self._wire()
+        for wait in itertools.chain(PATIENCE, itertools.repeat(PATIENCE[-1])):
+            answer = await self._request(wire, person)
+            if answer.status == 200:
+                wire.close()
+                return str(answer.body["actionToken"])
+            await asyncio.sleep(wait)
+        raise AssertionError("an endless iterator has ended")
+
+    async def _complete(self, wire: Wire, person: Person, token: str) -> None:
+        """One attempt; if it leaves the client in doubt, the others follow on their own, and the seat is free."""
+        first = await self._attempt(wire, person, token)
+        if first.outcome is Outcome.UNKNOWN or first.code in PASSING:
+            self._hanging[first.token] = person.user_id
+            self._spawn(self._until_known(person, token))
+
+    async def _play(self, person: Person, token: str) -> Attempt:
+        await asyncio.sleep(PLAY_SECONDS)
+        return await self._attempt(self._wire(), person, token)
+
+    async def _burst(self, person: Person, times: int) -> list[Attempt]:
+        answers = await asyncio.gather(*(self._request(self._wire(), person) for _ in range(times)))
+        tokens = [str(answer.body["actionToken"]) for answer in answers if answer.status == 200]
+        return await asyncio.gather(*(self._play(person, token) for token in tokens))
+
+    async def _until_known(self, person: Person, token: str) -> Attempt:
+        wire, waits = self._wire(), itertools.chain(PATIENCE, itertools.repeat(PATIENCE[-1]))
+        while True:
+            await self._pause(next(waits) * self._random.uniform(0.7, 1.3))
+            attempt = await self._attempt(wire, person, token)
+            if attempt.outcome is not Outcome.UNKNOWN and attempt.code not in PASSING:
+                break
+        self._hanging.pop(digest(token), None)
+        wire.close()
+        return attempt
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the drill ends: then everybody asks at once."""
+        if self._stopping.is_set():
+            await asyncio.sleep(min(seconds, 0.5))
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _attempt(self, wire: Wire, person: Person, token: str) -> Attempt:
+        invoked = self.now()
+        answer = await wire.post("/api/actions/complete", person.access, body_of(token))
+        score = int(answer.body["newScore"]) if answer.status == 200 else 0
+        attempt = Attempt(
+            digest(token), person.user_id, invoked, self.now(), judge(answer), answer.status, answer.code, score
+        )
+        self.history.attempts.append(attempt)
+        self._note(answer, "complete")
+        return attempt
+
+    async def _post_together(self, token: str, person: Person, times: int) -> list[Attempt]:
+        wires = [Wire(self.urls[number % len(self.urls)], keep=False, trust=self.trust) for number in range(times)]
+        return await asyncio.gather(*(self._attempt(wire, person, token) for wire in wires))
+
+    def _note(self, answer: Answer, call: str) -> None:
+        if answer.status == 200:
+            self.history.successes.append(self.now())
+        elif answer.code != ALREADY_USED:
+            self.history.failures.append(f"{call}: {answer.status} {answer.code}".strip())
