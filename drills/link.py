@@ -76,11 +76,13 @@ class Links:
 
     def close(self) -> None:
         """End all of them."""
-        for link in self.named.values():
-            link.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
         if self._thread.is_alive():
+            for link in self.named.values():
+                link.close()
+            self._run(_end_all_tasks())
+            self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+        self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -164,9 +166,8 @@ class Link:
 
     async def _end(self) -> None:
         self._server.close()
+        self._open.set()
         await self._cut()
-        for task in list(self._tasks):
-            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._open.wait()
@@ -180,8 +181,13 @@ class Link:
             return
         pair = _Pair(writer, to_server)
         self._pairs.add(pair)
-        await asyncio.gather(self._pump(Way.UP, reader, pair), self._pump(Way.DOWN, from_server, pair))
-        self._pairs.discard(pair)
+        try:
+            await asyncio.gather(self._pump(Way.UP, reader, pair), self._pump(Way.DOWN, from_server, pair))
+        finally:
+            self._pairs.discard(pair)
+            pair.client.close()
+            if not pair.late:
+                pair.server.close()
 
     async def _pump(self, way: Way, reader: asyncio.StreamReader, pair: _Pair) -> None:
         writer = pair.server if way is Way.UP else pair.client
@@ -233,6 +239,15 @@ class Link:
             writer.close()
         finally:
             trap.sprung.set()
+
+
+async def _end_all_tasks() -> None:
+    """Cancel whatever still waits, and let transports notice that they were aborted."""
+    every = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in every:
+        task.cancel()
+    await asyncio.gather(*every, return_exceptions=True)
+    await asyncio.sleep(0.05)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
