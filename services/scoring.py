@@ -23,10 +23,12 @@ from services.errors import (
     ActionNotFound,
     ActionTokenExpired,
     FairboardError,
+    RateLimitExceeded,
     ServiceUnavailable,
 )
 from services.leaderboard import standings
 from services.leaderboard.board import Placement, Standing, place
+from services.rate_limits import PLAYER_LIMITS
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
@@ -156,6 +158,8 @@ def _finish(resources: Resources, player: Player, board: str, points: int, outco
 
 
 def _error(code: str) -> FairboardError:
+    if code == RateLimitExceeded.code:  # By the ledger, Redis having forgotten; it knows no more than the window.
+        return RateLimitExceeded(retry_after=PLAYER_LIMITS[0][1])
     return ALL_ERRORS[code]()
 
 

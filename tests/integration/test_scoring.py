@@ -21,6 +21,7 @@ from services.errors import (
     ActionTokenExpired,
     ActionTokenInvalid,
     InvalidToken,
+    RateLimitExceeded,
     ServiceUnavailable,
     SuspiciousActivity,
     TokenAlreadyUsed,
@@ -319,3 +320,46 @@ def test_a_score_over_the_largest_safe_integer_is_refused_and_nothing_is_half_do
     assert len(people.entries(player)) == 1
     with autocommit(resources.engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM outbox")).scalar_one() == 1
+
+
+def test_the_ledger_refuses_what_redis_has_forgotten_to_refuse(people: People, player: Player) -> None:
+    for _ in range(10):
+        people.complete(player)
+    token = people.token(player)
+    with pytest.raises(RateLimitExceeded) as refusal:
+        people.spend(player, token)
+    assert refusal.value.retry_after == 60
+    assert not used(people, token), "a rejected completion leaves the token unspent"
+    assert people.standing(player)[2] == 1_000
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(10, 60), (100, 3_600), (500, 86_400)])
+def test_each_window_of_the_ledger_opens_again(people: People, player: Player, number: int, seconds: int) -> None:
+    people.execute(
+        "INSERT INTO ledger_entries (user_id, seq, board, action_type, kind, points, token_hash, created_at, "
+        "previous_hash, hash) SELECT :id, n, :board, 'reaction', 'timed', 1, sha256(int8send(n)), "
+        "clock_timestamp() - make_interval(secs => :ago), '', '' FROM generate_series(1, :number) AS n",
+        id=player.user_id,
+        board=BOARD,
+        ago=seconds - 10,
+        number=number,
+    )
+    people.execute("UPDATE ledger_heads SET seq = :number WHERE user_id = :id", number=number, id=player.user_id)
+    with pytest.raises(RateLimitExceeded):
+        people.complete(player)
+    people.execute("UPDATE ledger_heads SET seq = :number WHERE user_id = :id", number=number - 1, id=player.user_id)
+    assert people.execute("SELECT is_over_limit(:id, :seq)", id=player.user_id, seq=number - 1)[0][0] is False
+
+
+def test_reversals_use_up_no_call(people: People, player: Player) -> None:
+    for _ in range(6):
+        people.complete(player)
+    people.execute(
+        "SELECT append_entry(user_id, board, action_type, 'reversal', -points, NULL, id, NULL, NULL, NULL) "
+        "FROM ledger_entries WHERE user_id = :id ORDER BY id LIMIT 4",
+        id=player.user_id,
+    )
+    for _ in range(4):
+        people.complete(player)
+    with pytest.raises(RateLimitExceeded):
+        people.complete(player)
