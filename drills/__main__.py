@@ -6,10 +6,13 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
+from deploy.local.cluster import ClusterError
 from drills import report, sabotage
-from drills.faults import ON_ONE_MACHINE
+from drills.cluster_site import cluster_site
+from drills.faults import ON_ONE_MACHINE, ON_THE_CLUSTER
 from drills.scene import Drill, DrillError, Result, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
@@ -21,17 +24,24 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**31)
     print(f"seed {seed}: the same with --seed {seed}", flush=True)
     begun = time.monotonic()
-    well = _on_one_machine(arguments, seed)
+    well = _on(stack_site, ON_ONE_MACHINE, arguments, seed)
+    well = _on(cluster_site, ON_THE_CLUSTER, arguments, seed) and well
     well = sabotage.run_all(_chosen_sabotages(arguments), seed) and well
     print(f"{'All held' if well else 'NOT ALL HELD'}, in {time.monotonic() - begun:.0f} s.")
     return 0 if well else 1
 
 
-def _on_one_machine(arguments: argparse.Namespace, seed: int) -> bool:
-    chosen = [drill for drill in ON_ONE_MACHINE if _wanted(drill.row, arguments, quick=drill.quick)]
-    if not chosen:
+def _on(
+    open_site: Callable[[], AbstractContextManager[Site]],
+    drills: Sequence[Drill],
+    arguments: argparse.Namespace,
+    seed: int,
+) -> bool:
+    """The drills of one kind of site, if any are wanted."""
+    chosen = [drill for drill in drills if _wanted(drill.row, arguments, quick=drill.quick)]
+    if not chosen or arguments.on not in {chosen[0].ground.split()[-1], "all"}:
         return True
-    with stack_site() as site:
+    with open_site() as site:
         return _carry_out_all(site, chosen, seed, arguments)
 
 
@@ -41,7 +51,7 @@ def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: ar
     for drill in chosen:
         try:
             result = carry_out(site, drill, seed, quick=arguments.quick)
-        except (DrillError, TimeoutError, AssertionError, OSError) as error:
+        except (DrillError, TimeoutError, AssertionError, OSError, ClusterError) as error:
             print(f"{drill.row}: {drill.fault}: could not be carried out: {error!r}", flush=True)
             site.heal()
             well = False
@@ -71,10 +81,11 @@ def _chosen_sabotages(arguments: argparse.Namespace) -> list[sabotage.Sabotage]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
-    names = [*(drill.row for drill in ON_ONE_MACHINE), *(one.name for one in sabotage.ALL)]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of: {', '.join(names)} (all)")
+    names = [*(drill.row for drill in (*ON_ONE_MACHINE, *ON_THE_CLUSTER)), *(one.name for one in sabotage.ALL)]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of: {', '.join(dict.fromkeys(names))} (all)")
     parser.add_argument("--seed", type=int, help="of what is drawn at random (a new one)")
     parser.add_argument("--quick", action="store_true", help="the most telling ones, with shorter faults")
+    parser.add_argument("--on", choices=("machine", "cluster", "all"), default="all", help="which kind of site")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):

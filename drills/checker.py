@@ -110,7 +110,7 @@ def _unequal(truth: Truth) -> list[tuple[int, int | None]]:
     return [
         (player, truth.redis.get(player))
         for player, score in sorted(truth.standings.items())
-        if truth.redis.get(player) != score
+        if truth.redis.get(player) != (None if player in truth.hidden else score)
     ]
 
 

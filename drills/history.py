@@ -110,6 +110,8 @@ class Truth:
     redis: dict[int, int]
     top: tuple[tuple[int, int], ...]
     """The first ten of the whole board, as PostgreSQL has them."""
+    hidden: frozenset[int] = frozenset()
+    """Players whom the product does not show; Redis does not rank them."""
     differences: tuple[str, ...] = ()
     """What `fairboard verify` found on the whole site."""
 

@@ -20,13 +20,17 @@ from typing import Any, Self, TypeVar
 from drills.followers import follow
 from drills.history import ALREADY_USED, Attempt, History, Outcome
 from drills.people import Person
-from drills.wire import Answer, Wire
+from drills.roster import Roster
+from drills.wire import NO_ANSWER, Answer, Wire
 from fairboard_client import checksum
 
 T = TypeVar("T")
 ACTION = "reaction"
-PLAY_SECONDS = 1.02
-CLAIM_MS = 1_000
+LEAST_MS, MOST_MS = 1_000, 1_400
+"""How long a round is played. It varies as people's rounds do, or the product would take its players for robots."""
+PLAY_SECONDS = LEAST_MS / 1000
+SPARE_MS = 20
+"""A claim is shorter than the time that has passed."""
 PATIENCE = (0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
 """Waits between attempts with one token. More often, and the limits of ten a minute would stop it."""
 PASSING = {"RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR", "ACCOUNT_BUSY"}
@@ -49,11 +53,14 @@ def digest(token: str) -> str:
 
 
 def body_of(token: str) -> dict[str, Any]:
-    """A completion whose proof is right."""
-    return {
-        "actionToken": token,
-        "proof": {"completionTime": CLAIM_MS, "checksum": checksum(token, CLAIM_MS)},
-    }
+    """A completion whose proof is right. A token has one claim, so that a retry says the same."""
+    claim = round_of(token)
+    return {"actionToken": token, "proof": {"completionTime": claim, "checksum": checksum(token, claim)}}
+
+
+def round_of(token: str) -> int:
+    """How long the round of a token is played, in milliseconds."""
+    return LEAST_MS + int(digest(token)[:8], 16) % (MOST_MS - LEAST_MS)
 
 
 def judge(answer: Answer) -> Outcome:
@@ -84,7 +91,7 @@ class Load:
         self._hanging: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._followers: list[asyncio.Task[None]] = []
-        self._next = itertools.cycle(self.people)
+        self._roster = Roster(self.people, self._random)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="load", daemon=True)
 
@@ -171,13 +178,14 @@ class Load:
         wire = self._wire()
         await asyncio.sleep(self._random.uniform(0, PLAY_SECONDS))
         while not self._stopping.is_set():
-            person = next(self._next)
-            answer = await self._request(wire, person)
-            if answer.status != 200:
+            person = self._roster.pick(self.now())
+            answer = await self._request(wire, person) if person is not None else NO_ANSWER
+            if person is None or answer.status != 200:
                 await asyncio.sleep(self._random.uniform(0.05, 0.3))
                 continue
-            await asyncio.sleep(PLAY_SECONDS)
-            await self._complete(wire, person, str(answer.body["actionToken"]))
+            token = str(answer.body["actionToken"])
+            await asyncio.sleep((round_of(token) + SPARE_MS) / 1000)
+            await self._complete(wire, person, token)
             await asyncio.sleep(self._random.uniform(0, self.plan.rest))
         wire.close()
 
@@ -204,7 +212,7 @@ class Load:
             self._spawn(self._until_known(person, token))
 
     async def _play(self, person: Person, token: str) -> Attempt:
-        await asyncio.sleep(PLAY_SECONDS)
+        await asyncio.sleep((round_of(token) + SPARE_MS) / 1000)
         return await self._attempt(self._wire(), person, token)
 
     async def _burst(self, person: Person, times: int) -> list[Attempt]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jwt
@@ -38,6 +38,12 @@ def join(ask: Ask, settings: Settings, size: int) -> list[Person]:
     """So many new players."""
     rows = ask(_JOIN, ([f"d-{secrets.token_hex(8)}" for _ in range(size)],))
     return [Person(int(str(user)), access_token(settings, int(str(user)), str(session))) for user, session in rows]
+
+
+def retire(ask: Ask, players: Sequence[int]) -> None:
+    """Take players off the board, so that those of the next drill can reach its top."""
+    ask("UPDATE users SET status = 'suspended' WHERE id = ANY(%s)", (list(players),))
+    ask("SELECT set_hidden(id, true) FROM users WHERE id = ANY(%s)", (list(players),))
 
 
 def access_token(settings: Settings, user_id: int, session_id: str) -> str:

@@ -134,7 +134,10 @@ def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False) -> Re
         load.settle()
         scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site))
         _wait_for_followers(scene, site)
-    return _judge(scene, drill, (begun, ended), [person.user_id for person in (*crowd, *spare)])
+    players = [person.user_id for person in (*crowd, *spare)]
+    result = _judge(scene, drill, (begun, ended), players)
+    people.retire(site.ask, players)
+    return result
 
 
 def _wait_for_followers(scene: Scene, site: Site) -> None:

@@ -29,6 +29,7 @@ class Hurtable(Protocol):
     def start(self) -> None:
         """Start it again. Harmless while it runs."""
 
+    @property
     def pids(self) -> list[int]:
         """Its processes, the main one first."""
 

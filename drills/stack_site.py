@@ -66,11 +66,11 @@ class OwnPart:
 
     def freeze(self) -> None:
         """Stop it and its children."""
-        signal_all(self.pids(), signal.SIGSTOP)
+        signal_all(self.pids, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        signal_all(self.pids(), signal.SIGCONT)
+        signal_all(self.pids, signal.SIGCONT)
 
     def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         """Start it where it does not run, with more in its environment."""
@@ -78,6 +78,7 @@ class OwnPart:
             self.part.kill()
             self.part.start(variables)
 
+    @property
     def pids(self) -> list[int]:
         """The main process and its children."""
         return family(self.part.process.pid) if self.part.process is not None else []
@@ -111,6 +112,7 @@ class ServerPart:
             with environment(variables):
                 self.server.start()
 
+    @property
     def pids(self) -> list[int]:
         """The main process and its children."""
         return family(self.server.process.pid) if self.server.process is not None else []

@@ -37,9 +37,11 @@ def read_truth(site: Site, players: Sequence[int]) -> Truth:
         (list(players),),
     )
     entries = tuple(Entry(str(t), int(str(u)), int(str(p)), float(str(at))) for t, u, p, at in ledger)
-    query = "SELECT user_id, score FROM standings WHERE board = %s AND user_id = ANY(%s)"
-    standings = {int(str(user)): int(str(score)) for user, score in site.ask(query, (BOARD, list(players)))}
-    return Truth(entries, standings, _scores_in_redis(site, list(standings)), _top(site), tuple(site.differences()))
+    query = "SELECT user_id, score, hidden FROM standings WHERE board = %s AND user_id = ANY(%s)"
+    rows = site.ask(query, (BOARD, list(players)))
+    scores = {int(str(user)): int(str(score)) for user, score, _ in rows}
+    hidden = frozenset(int(str(user)) for user, _, away in rows if away)
+    return Truth(entries, scores, _scores_in_redis(site, list(scores)), _top(site), hidden, tuple(site.differences()))
 
 
 def wait_quiet(site: Site, seconds: float = GIVE_UP_SECONDS) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drills.faults import clocks, database, edge, memory, tasks
+from drills.faults import clocks, database, edge, memory, nodes, tasks
 from drills.scene import Drill
 
 ON_ONE_MACHINE: tuple[Drill, ...] = (
@@ -12,4 +12,7 @@ ON_ONE_MACHINE: tuple[Drill, ...] = (
     *edge.DRILLS,
     *clocks.DRILLS,
 )
-"""In the order of the table once they are sorted by their rows."""
+"""What can be done to one of each."""
+
+ON_THE_CLUSTER: tuple[Drill, ...] = nodes.DRILLS
+"""What needs several nodes."""

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from drills.faults.common import COMPLETING, machine, owner, settled
 from drills.history import Attempt, Outcome
 from drills.link import Deed, Trap
-from drills.load import digest
+from drills.load import SPARE_MS, digest, round_of
 from drills.scene import Drill, Scene
 
 FULL_BYTES = 65_536
@@ -81,7 +81,7 @@ def _limit_files(scene: Scene, size: int | str) -> None:
     program = shutil.which("prlimit")
     assert program, "prlimit of util-linux is needed"
     identity = machine(scene).stack.postgres.identity
-    for pid in scene.site.primary.pids():
+    for pid in scene.site.primary.pids:
         subprocess.run(
             [program, "--pid", str(pid), f"--fsize={size}:"],
             check=False,  # It may have ended meanwhile.
@@ -127,7 +127,7 @@ def many_posts(scene: Scene) -> None:
     for number in range(scene_rounds(scene)):
         person = scene.spare[number]
         token = scene.load.token(person)
-        scene.lasts(1.1)  # The player plays.
+        scene.lasts((round_of(token) + SPARE_MS) / 1000)  # The player plays.
         killer = threading.Timer(scene.random.uniform(0.0, 0.3), scene.site.primary.kill)
         killer.start()
         attempts = scene.load.post_together(token, person, POSTS)

@@ -24,8 +24,8 @@ MOST_TIMES = 2.0
 def rolling(scene: Scene) -> None:
     """SIGTERM to each process in turn, the next when the one before is replaced. No request may fail."""
     before, web = len(scene.load.history.failures), scene.site.parts["web"]
-    for pid in web.pids()[1:]:
-        known = set(web.pids())
+    for pid in web.pids[1:]:
+        known = set(web.pids)
         os.kill(pid, signal.SIGTERM)
         scene.wait(lambda pid=pid, known=known: _replaced(scene, pid, known), "a new process")  # type: ignore[misc]
         scene.wait_for_more(20)
@@ -39,7 +39,7 @@ def rolling(scene: Scene) -> None:
 
 def _replaced(scene: Scene, pid: int, known: set[int]) -> bool:
     """Whether a process has ended, and another has been there long enough to have loaded the application."""
-    now = scene.site.parts["web"].pids()
+    now = scene.site.parts["web"].pids
     return pid not in now and bool(set(now) - known)
 
 

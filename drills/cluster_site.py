@@ -1,0 +1,137 @@
+"""The whole cluster of deploy/local as a site: what only several nodes can show."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property
+
+import psycopg2
+
+from config.catalogue import BOARD
+from config.settings import PREFIX, Settings
+from deploy.local.cluster import Cluster, status
+from deploy.local.process import Part
+from drills.link import Link
+from drills.site import Hurtable
+from drills.truth import until
+from services.resources import Resources, for_background
+from services.verify import verify
+from tests.processes import open_folder
+
+MORE = {"FAIRBOARD_AUTH_ADDRESS_LIMIT": "0"}
+HEAL_SECONDS = 120.0
+ASK_SECONDS = 60.0
+
+
+class ClusterSite:
+    """Clients go through the balancer."""
+
+    name = "cluster"
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.links: Mapping[str, Link] = {}
+        self.trust: ssl.SSLContext | None = ssl.create_default_context(cafile=str(cluster.authority))
+        self.parts: Mapping[str, Part] = cluster.parts
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """The balancer."""
+        return (self.cluster.url,)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As a client process of the cluster has them."""
+        own = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in self.cluster.environment.items()
+            if name.startswith(PREFIX)
+        }
+        return Settings(_env_file=None, **own)  # type: ignore[arg-type]  # pydantic turns text into types
+
+    @property
+    def primary(self) -> Part:
+        """The node that is the primary now."""
+        return self.parts[self._named(self.cluster.primary)]
+
+    @property
+    def board(self) -> Part:
+        """The master that the Sentinels agree on."""
+        return self.parts[self._named(self.cluster.redis_master)]
+
+    @property
+    def broker(self) -> Hurtable:
+        """Celery's Redis."""
+        return self.parts["broker"]
+
+    @staticmethod
+    def _named(found: object) -> str:
+        names: list[str] = []
+
+        def look() -> bool:
+            name = found()  # type: ignore[operator]
+            names.extend([name] if name else [])
+            return bool(name)
+
+        assert until(look, ASK_SECONDS) is not None, "nobody leads"
+        return names[-1]
+
+    def ask(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """As the owner, on the primary, waiting for there to be one."""
+        answers: list[list[tuple[object, ...]]] = []
+
+        def done() -> bool:
+            with suppress(psycopg2.OperationalError, psycopg2.errors.ReadOnlySqlTransaction):
+                answers.append(self._ask_once(query, parameters))
+            return bool(answers)
+
+        assert until(done, ASK_SECONDS) is not None, "no primary answers"
+        return answers[0]
+
+    def _ask_once(self, query: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
+        url = self.settings.owner_url.replace("+psycopg2", "")
+        options = "-c statement_timeout=10000"
+        connection = psycopg2.connect(
+            url, connect_timeout=2, target_session_attrs="read-write", options=options, tcp_user_timeout=5000
+        )
+        with closing(connection), connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(query, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def resources(self) -> Resources:
+        """Found anew after each failover."""
+        return self._resources
+
+    @cached_property
+    def _resources(self) -> Resources:
+        return for_background(self.settings)
+
+    def ready(self) -> bool:
+        """As the balancer finds."""
+        return status(f"{self.cluster.url}/readyz", self.cluster.authority) == 200
+
+    def heal(self) -> None:
+        """Every part up and every server of Fairboard ready."""
+        for part in self.parts.values():
+            part.thaw()
+            part.start()
+        self.cluster.wait_ready(HEAL_SECONDS)
+
+    def differences(self) -> list[str]:
+        """On the whole site."""
+        return list(verify(self.resources(), BOARD))
+
+    def command(self, *arguments: str) -> str:
+        """As an operator runs it."""
+        return self.cluster.command(*arguments).stdout
+
+
+@contextmanager
+def cluster_site() -> Iterator[ClusterSite]:
+    """A cluster in a folder that is removed afterwards."""
+    with open_folder() as folder, Cluster(folder, MORE) as cluster:
+        cluster.wait_ready()
+        yield ClusterSite(cluster)

@@ -1,0 +1,153 @@
+"""Rows 1, 2, 3, 4, 10, 13 and 16 on the cluster: what happens to whole nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from deploy.local.places import POSTGRES, REDIS, WEB
+from drills.cluster_site import ClusterSite
+from drills.faults.database import POSTS
+from drills.history import Outcome
+from drills.load import SPARE_MS, Plan, round_of
+from drills.scene import Drill, Scene
+from drills.truth import forget_limits
+
+GROUND = "cluster"
+PLAN = Plan(seats=24)
+NOTICED_SECONDS = 5.0
+"""How soon readiness has to say that the primary is away."""
+
+
+def _site(scene: Scene) -> ClusterSite:
+    assert isinstance(scene.site, ClusterSite)
+    return scene.site
+
+
+def kill_postmaster(scene: Scene) -> None:
+    """PostgreSQL alone; its Patroni starts it again."""
+    part = _site(scene).primary
+    assert part.plan.pid_file is not None
+    os.kill(int(part.plan.pid_file.read_text().split()[0]), signal.SIGKILL)
+    scene.lasts(1.0)
+    scene.wait(scene.site.ready, "readiness")
+
+
+def kill_primary(scene: Scene) -> None:
+    """Patroni and PostgreSQL: a standby takes over, and the old primary comes back as a standby."""
+    part = _site(scene).primary
+    part.kill()
+    _served_by_another(scene, part.name)
+    part.start()
+
+
+def freeze_primary(scene: Scene) -> None:
+    """Frozen for 45 s, then thawed in a world that has moved on."""
+    part = _site(scene).primary
+    part.freeze()
+    begun = time.monotonic()
+    _served_by_another(scene, part.name)
+    scene.lasts(max(0.0, 45 - (time.monotonic() - begun)))
+    part.thaw()
+    scene.wait_for_more(20)
+
+
+def cut_from_etcd(scene: Scene) -> None:
+    """The primary's Patroni hangs, so that its lease runs out while its PostgreSQL takes connections as before."""
+    part = _site(scene).primary
+    assert part.process is not None
+    os.kill(part.process.pid, signal.SIGSTOP)
+    _served_by_another(scene, part.name)
+    scene.wait_for_more(20)
+    part.thaw()
+
+
+def cut_from_standbys(scene: Scene) -> None:
+    """Nobody is left who could confirm a commit, so none may be acknowledged."""
+    primary = _site(scene).primary
+    standbys = [scene.site.parts[name] for name in POSTGRES if name != primary.name]
+    for part in standbys:
+        part.freeze()
+    begun = scene.load.now() + 0.2
+    scene.lasts(12)
+    scene.silent(begun)
+    for part in standbys:
+        part.thaw()
+
+
+def fail_redis_over(scene: Scene) -> None:
+    """The master hangs, another takes over, and the old one comes back and has to follow."""
+    master = _site(scene).board
+    master.freeze()
+    scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.wait_for_more(30)
+    master.thaw()
+    scene.wait_for_more(10)
+
+
+def kill_redis(scene: Scene) -> None:
+    """The master is killed, and comes back as a replica."""
+    master = _site(scene).board
+    master.kill()
+    scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.wait_for_more(20)
+    master.start()
+
+
+def rolling(scene: Scene) -> None:
+    """Every part of Fairboard and every standby, one after the other. No request may fail."""
+    cluster, before = _site(scene).cluster, len(scene.load.history.failures)
+    leaders = {cluster.primary(), cluster.redis_master(), "balancer"}
+    spared = leaders | {name for name in scene.site.parts if name.startswith(("etcd", "sentinel"))} | {"broker"}
+    for name, part in scene.site.parts.items():
+        if name in spared:
+            continue
+        part.terminate()
+        part.start()
+        if name in (*WEB, *POSTGRES, *REDIS) or name.startswith("live"):
+            cluster.wait_ready()
+        scene.wait_for_more(5)
+    failed = scene.load.history.failures[before:]
+    scene.require(f"no failed request: {len(failed)}, such as {failed[:3]}", holds=not failed)
+
+
+def many_posts(scene: Scene) -> None:
+    """200 posts of one token through the balancer while the primary's node dies."""
+    person, part = scene.spare[0], _site(scene).primary
+    token = scene.load.token(person)
+    scene.lasts((round_of(token) + SPARE_MS) / 1000)
+    killer = threading.Timer(scene.random.uniform(0.0, 0.2), part.kill)
+    killer.start()
+    attempts = scene.load.post_together(token, person, POSTS)
+    killer.join()
+    _served_by_another(scene, part.name)
+    part.start()
+    forget_limits(scene.site, [person.user_id])
+    scene.load.ask_again(person, token)
+    scene.notes.append(f"{sum(one.outcome is Outcome.OK for one in attempts)} of {POSTS} posts were paid")
+
+
+def _served_by_another(scene: Scene, name: str) -> None:
+    """Wait until readiness says so, until another node is the primary, and until completions count again."""
+    begun = time.monotonic()
+    scene.wait(lambda: not scene.site.ready(), "readiness that says no", 30)
+    noticed = time.monotonic() - begun
+    scene.wait(lambda: _site(scene).cluster.primary() not in {None, name}, "another primary", 60)
+    scene.wait_for_more(5)
+    scene.notes.append(f"readiness said no after {noticed:.1f} s; served again after {time.monotonic() - begun:.1f} s")
+    scene.require(f"noticed within {NOTICED_SECONDS:.0f} s: {noticed:.1f} s", holds=noticed < NOTICED_SECONDS)
+
+
+DRILLS = (
+    Drill("1", "`kill -9` of the primary's postmaster", kill_postmaster, GROUND, outage=5.0, plan=PLAN),
+    Drill("2", "the primary's node killed", kill_primary, GROUND, outage=30.0, plan=PLAN),
+    Drill("3", "the primary's node frozen for 45 s, then thawed", freeze_primary, GROUND, outage=30.0, plan=PLAN),
+    Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
+    Drill("4b", "the primary cut from its standbys", cut_from_standbys, GROUND, plan=PLAN),
+    Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, plan=PLAN),
+    Drill("10b", "Sentinel failover with the old master cut off", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
+    Drill("13", "rolling restart of Fairboard and of every standby", rolling, GROUND, plan=PLAN),
+    Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
+)
