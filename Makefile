@@ -10,10 +10,10 @@ CODE := web services workers models config cli fairboard_client wsgi.py celeryco
 FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)
 
 .DEFAULT_GOAL := help
-.PHONY: advisories attack audit fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean check-monitoring
+.PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean check-monitoring
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PLAYERS=0 make run        without simulated players"
 	@echo "  make test ARGS='-k rank'  arguments for pytest"
@@ -69,6 +69,21 @@ advisories: .venv/.installed-dev ## Compare the locked versions with a checkout 
 
 check-monitoring: ## Check the alert rules with Prometheus's promtool
 	sh deploy/promtool.sh
+
+drill: .venv/.installed-dev ## Hurt it part by part under load, judge, and keep the figures in docs/drills.md (ARGS='8c --seed 7')
+	$(BIN)/python -m drills $(ARGS)
+
+drill-quick: .venv/.installed-dev ## The most telling drills, three minutes
+	$(BIN)/python -m drills --quick --on machine $(ARGS)
+
+drill-long: .venv/.installed-dev ## A million completions over a hundred faults; goes on where it was stopped (MINUTES=60)
+	$(BIN)/python -m drills.long $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+drill-soak: .venv/.installed-dev ## Faults drawn at random while memory is watched (MINUTES=120)
+	$(BIN)/python -m drills.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+drill-rebuild: .venv/.installed-dev ## How long a rebuild of a million players takes while people play
+	$(BIN)/python -m drills.rebuild $(ARGS)
 
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures

@@ -89,6 +89,7 @@ class Load:
         self._random = random.Random(self.seed)
         self._stopping = asyncio.Event()
         self._hanging: dict[str, int] = {}
+        self._acknowledged = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._followers: list[asyncio.Task[None]] = []
         self._roster = Roster(self.people, self._random)
@@ -113,8 +114,8 @@ class Load:
         return time.monotonic() - self.begun
 
     def count(self) -> int:
-        """Completions that were acknowledged until now."""
-        return sum(attempt.acknowledged for attempt in list(self.history.attempts))
+        """Acknowledgements until now."""
+        return self._acknowledged
 
     def settle(self) -> None:
         """Let nobody begin any more, and return when everybody knows what became of their completions."""
@@ -250,6 +251,7 @@ class Load:
             digest(token), person.user_id, invoked, self.now(), judge(answer), answer.status, answer.code, score
         )
         self.history.attempts.append(attempt)
+        self._acknowledged += attempt.acknowledged
         self._note(answer, "complete")
         return attempt
 

@@ -14,11 +14,21 @@ from drills.load import Load, Plan
 from drills.site import Site
 from drills.truth import Recovery, forget_limits, read_truth, until, wait_quiet, watch_recovery
 
-CROWD = 400
-"""Players of one drill: enough that nobody meets the limits without wanting to."""
-WARM, AFTER = 25, 40
-"""Completions before the fault, and after it."""
 WAIT_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a drill is: its players, of whom nobody shall meet the limits, and completions before and after."""
+
+    crowd: int = 400
+    warm: int = 25
+    after: int = 40
+    plan: Plan | None = None
+    """In the place of the drill's own."""
+
+
+A_DRILL = Size()
 
 
 class DrillError(Exception):
@@ -117,19 +127,20 @@ class Result:
         return not self.problems
 
 
-def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False) -> Result:
+def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False, size: Size = A_DRILL) -> Result:
     """Run one drill on a healthy site and judge it. The site is healthy again afterwards."""
-    crowd = people.join(site.ask, site.settings, CROWD)
+    crowd = people.join(site.ask, site.settings, size.crowd)
     spare = people.join(site.ask, site.settings, 8)
-    load = Load(site.urls, crowd, seed, drill.plan, spare[:2], site.trust, lambda players: forget_limits(site, players))
+    plan = size.plan or drill.plan
+    load = Load(site.urls, crowd, seed, plan, spare[:2], site.trust, lambda players: forget_limits(site, players))
     with load:
         scene = Scene(site, load, random.Random(seed), spare[2:], quick)
-        scene.wait_for_more(WARM)
+        scene.wait_for_more(size.warm)
         begun = load.now()
         drill.act(scene)
         if scene.recovery is None:
             scene.over()
-        scene.wait_for_more(AFTER)
+        scene.wait_for_more(size.after)
         ended = load.now()
         load.settle()
         scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site))

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, text
 from models.database import autocommit, snapshot
 from services.leaderboard.board import Standing, script_arguments
 from services.leaderboard.keys import BoardKeys, microseconds
-from services.leaderboard.rebuild import all_standings, chunks
-from services.leaderboard.standings import of_players
+from services.leaderboard.standings import all_of, of_players
 from services.redis_client import translate_outage
 from services.resources import Resources
 
@@ -121,7 +120,7 @@ def redis_differences(resources: Resources, board: str, progress: Progress) -> I
         players = connection.execute(
             text("SELECT count(*) FROM standings WHERE board = :board"), {"board": board}
         ).scalar_one()
-        for chunk in chunks(all_standings(connection, board), CHUNK):
+        for chunk in all_of(connection, board, CHUNK):
             total += len(chunk)
             suspects += [
                 row.user_id for row, same in zip(chunk, _same(resources, keys, chunk), strict=True) if not same

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -23,6 +23,10 @@ _RANK = text("""
 _SOME = text("""
     SELECT s.user_id, u.username, s.score, s.reached_at, s.version, s.hidden
     FROM standings s JOIN users u ON u.id = s.user_id WHERE s.board = :board AND s.user_id = ANY(:user_ids)
+""")
+_ALL = text("""
+    SELECT s.user_id, u.username, s.score, s.reached_at, s.version, s.hidden
+    FROM standings s JOIN users u ON u.id = s.user_id WHERE s.board = :board ORDER BY s.user_id
 """)
 
 
@@ -45,3 +49,10 @@ def of_players(connection: Connection, board: str, user_ids: Sequence[int]) -> l
     """The standings of some players, in no order."""
     rows = connection.execute(_SOME, {"board": board, "user_ids": list(user_ids)})
     return [Standing(*row) for row in rows]
+
+
+def all_of(connection: Connection, board: str, size: int) -> Iterator[Sequence[Standing]]:
+    """Every standing of a board in the order of user ids, streamed in lists of at most `size`."""
+    rows = connection.execution_options(yield_per=size).execute(_ALL, {"board": board})
+    for some in rows.partitions(size):
+        yield [Standing(*row) for row in some]
