@@ -18,6 +18,11 @@ COMPLETING = b"FROM complete_timed("
 """What only the score transaction says to PostgreSQL."""
 
 
+def argument(value: int) -> bytes:
+    """A number as an argument of a command to Redis."""
+    return f"\r\n{value}\r\n".encode()
+
+
 def machine(scene: Scene) -> StackSite:
     """The site of a drill that needs links or processes of one machine."""
     assert isinstance(scene.site, StackSite)

@@ -38,9 +38,10 @@ def rolling(scene: Scene) -> None:
 
 
 def _replaced(scene: Scene, pid: int, known: set[int]) -> bool:
-    """Whether a process has ended, and another has been there long enough to have loaded the application."""
-    now = scene.site.parts["web"].pids
-    return pid not in now and bool(set(now) - known)
+    """Whether a process has ended, and another has loaded the application: its counters are there."""
+    new, settings = set(scene.site.parts["web"].pids) - known, scene.site.settings
+    counters = settings.data_dir / f"metrics-{settings.port}"
+    return pid not in scene.site.parts["web"].pids and any(list(counters.glob(f"*_{one}.db")) for one in new)
 
 
 def cut_channel(scene: Scene) -> None:

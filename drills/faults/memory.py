@@ -7,10 +7,12 @@ from pathlib import Path
 
 from redis import Redis
 
-from drills.faults.common import PLACING, machine
+from drills.faults.common import PLACING, argument, machine
 from drills.link import Deed, Trap
 from drills.scene import Drill, Scene
 
+LOST = 4
+"""Players whose placement is lost."""
 GREED = 14
 """Rounds that a greedy player tries at once: more than the ten that a minute allows."""
 
@@ -29,10 +31,18 @@ def kill_before_placing(scene: Scene) -> None:
 
 
 def lose_placements(scene: Scene) -> None:
-    """Redis lives, but the word that places a player never arrives: only the outbox knows."""
-    trap = Trap((PLACING,), Deed.CUT, times=20)
-    machine(scene).links["web-redis"].set_trap(trap)
-    scene.wait(lambda: trap.times == 0 and trap.sprung.is_set(), "placements that were lost")
+    """Redis lives, but the word that places a player never arrives: only the outbox knows.
+
+    The players concerned have a place already and do not play again, so that neither the sweep nor a newer placement
+    can mend it.
+    """
+    link = machine(scene).links["web-redis"]
+    for person in scene.spare[:LOST]:
+        scene.load.play(person, scene.load.token(person))
+        token = scene.load.token(person)
+        trap = link.set_trap(Trap((PLACING, argument(person.user_id)), Deed.CUT))
+        scene.load.play(person, token)
+        scene.require("a placement that was lost", holds=trap.sprung.is_set())
 
 
 def flush(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from drills.faults.common import PLACING, machine
+from drills.faults.common import PLACING, argument, machine
 from drills.link import Deed, Trap, Way
 from drills.scene import Drill, Scene
 
@@ -51,7 +51,7 @@ def double_and_reorder(scene: Scene) -> None:
 
 
 def _place_late(scene: Scene, user_id: int) -> None:
-    needles = (PLACING, f"\r\n{user_id}\r\n".encode())
+    needles = (PLACING, argument(user_id))
     machine(scene).links["web-redis"].set_trap(Trap(needles, Deed.LATE, seconds=LATE_SECONDS))
 
 

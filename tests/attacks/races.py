@@ -20,7 +20,7 @@ from tests.attacks.outcome import Clock, Outcome
 from tests.attacks.together import Pair
 from tests.support.tokens import seal
 
-PER_PLAYER = 10
+PER_PLAYER = 9
 """Tokens of one player: what the limits of a minute allow, so that the ceiling on points is not met."""
 BATCH = 2_000
 CALLS = 8

@@ -11,7 +11,7 @@ from threading import Barrier
 import httpx
 import pytest
 
-from tests.support.players import Player, completion_body
+from tests.support.players import Player, completion_body, crowd
 from tests.support.problems import assert_problem
 from tests.support.stack import Stack
 
@@ -90,14 +90,14 @@ def test_two_hundred_posts_of_one_token_give_one_completion(stack: Stack, player
     assert [tuple(map(int, map(str, row))) for row in entries] == [(1, 100)]
 
 
-def test_two_completions_of_one_player_at_once_both_count(stack: Stack, player: Player) -> None:
-    for _ in range(4):
-        player.forget_limits()
+def test_two_completions_of_one_player_at_once_both_count(stack: Stack) -> None:
+    players = crowd(stack, 4)
+    for player in players:
         bodies = [completion_body(player.ripe_token()) for _ in range(8)]
         answers = at_once(8, partial(complete_one_of, player, bodies))
         assert [answer.status_code for answer in answers] == [200] * 8
-    me = player.get("/api/me").json()
-    assert me["score"] == 3_200
+        assert player.get("/api/me").json()["score"] == 800
+    players[0].close()
     stack.wait_until_quiet()
     assert stack.differences() == []
 

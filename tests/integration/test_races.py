@@ -92,6 +92,15 @@ def test_200_posts_of_one_token_give_one_ok(race: Race, people: People, player: 
     assert len(people.entries(player)) == 1
 
 
+def test_the_ledger_lets_in_no_more_than_the_limit_when_redis_is_not_asked(
+    race: Race, people: People, player: Player
+) -> None:
+    tokens = [[people.token(player) for _ in range(5)] for _ in range(PROCESSES)]
+    outcomes = list(chain(*race.each(post_each, [(player, some) for some in tokens])))
+    assert outcomes.count("RATE_LIMIT_EXCEEDED") == 10
+    assert len(people.entries(player)) == 10
+
+
 def test_a_once_action_pays_once_in_a_race(resources: Resources, race: Race, people: People) -> None:
     for player in people.several(15):
         assert Counter(race.run(quiz, player)) == {50: 1, "ACTION_ALREADY_COMPLETED": PROCESSES - 1}
@@ -101,17 +110,18 @@ def test_a_once_action_pays_once_in_a_race(resources: Resources, race: Race, peo
 def test_completions_of_one_player_at_once_are_all_applied(
     resources: Resources, race: Race, people: People, player: Player
 ) -> None:
-    tokens = [[people.token(player) for _ in range(10)] for _ in range(PROCESSES)]
+    """As many as the limits allow."""
+    tokens = [[people.token(player) for _ in range(2)] for _ in range(PROCESSES)]
     scores = list(chain(*race.each(post_each, [(player, some) for some in tokens])))
-    assert sorted(scores) == [100 * n for n in range(1, 10 * PROCESSES + 1)]
-    assert people.standing(player).version == 10 * PROCESSES
+    assert sorted(scores) == [100 * n for n in range(1, 2 * PROCESSES + 1)]
+    assert people.standing(player).version == 2 * PROCESSES
     assert list(verify(resources, BOARD)) == []
 
 
 def test_many_players_at_once_leave_every_chain_whole(resources: Resources, race: Race, people: People) -> None:
-    players = people.several(5)
-    race.each(everything, [(players[turn:] + players[:turn], 4) for turn in range(PROCESSES)])
-    assert {score for _, score in people.top()} == {1_600}
+    players = people.several(10)
+    race.each(everything, [(players[turn:] + players[:turn], 2) for turn in range(PROCESSES)])
+    assert {score for _, score in people.top()} == {800}
     assert list(verify(resources, BOARD)) == []
 
 
