@@ -11,8 +11,9 @@ import psycopg2
 
 from config.catalogue import BOARD
 from config.settings import PREFIX, Settings
-from deploy.local.cluster import Cluster, status
+from deploy.local.cluster import Cluster
 from deploy.local.process import Part
+from deploy.local.state import status
 from drills.link import Link
 from drills.site import Hurtable
 from drills.truth import until
