@@ -17,8 +17,8 @@ ANSWER_SECONDS = 5.0
 LIMITS = ((10, 60.0), (100, 3_600.0), (500, 86_400.0))
 SLACK_SECONDS = 5.5
 """A call is counted when it is let in, and its entry is written a little later: so much may a window look shorter."""
-SHOWN = 5
-"""Examples that a sentence about many names."""
+SHOWN, LETTERS = 3, 12
+"""Examples that a sentence about many names, and how much of each."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def check(history: History, truth: Truth, *, answer_seconds: float = ANSWER_SECO
 
 def _named(what: str, tokens: frozenset[str]) -> Iterator[str]:
     if tokens:
-        yield f"{what}: {len(tokens)}, such as {', '.join(sorted(tokens)[:SHOWN])}"
+        yield f"{what}: {len(tokens)}, such as {', '.join(token[:LETTERS] for token in sorted(tokens)[:SHOWN])}"
 
 
 def _paid_twice(history: History) -> frozenset[str]:

@@ -79,9 +79,10 @@ ALL = (
     ),
     Sabotage(
         "limit",
-        "the limit lets everybody in while Redis is away",
+        "the limit lets everybody in while Redis is away, and the ledger does not look",
         "9a",
         "I5",
+        functions=(Patch("lock_player", "WHEN is_over_limit(p_user_id, last) THEN 'RATE_LIMIT_EXCEEDED'", ""),),
         patches=(
             Patch(
                 "services/rate_limits.py",
@@ -114,7 +115,8 @@ def _run(one: Sabotage, seed: int) -> bool:
         except DrillError as error:
             problems = (str(error),)
     found = [problem for problem in problems if problem.startswith(one.finding)]
-    text = f"sabotage: {'found' if found else 'NOT FOUND'}: {one.what}. {found[0] if found else list(problems)}"
+    seen = f"row {one.row} says: {found[0]}" if found else f"row {one.row} says: {list(problems)}"
+    text = f"sabotage: {'found' if found else 'NOT FOUND'}: {one.what}; {seen}"
     print(text, flush=True)
     report.keep_section("sabotages", one.name, {"text": text, "found": bool(found)})
     return bool(found)
