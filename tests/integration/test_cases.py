@@ -90,7 +90,10 @@ def test_nobody_earns_more_in_a_minute_than_actions_and_limits_make_possible(
 ) -> None:
     """Ten puzzles are all that fits, however few entries they are."""
     assert resources.points_ceiling == 5_000
-    people.earn(player, 5_000)
+    people.execute(
+        "SELECT append_entry(:id, 'global', 'puzzle', 'timed', 5000, sha256('t'), NULL, 1500, 1600, NULL)",
+        id=player.user_id,
+    )
     with pytest.raises(SuspiciousActivity):
         people.complete(player)
     assert people.execute("SELECT rule, value, threshold FROM evidence") == [("velocity_ceiling", 5_100, 5_000)]
