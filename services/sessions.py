@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -172,9 +172,30 @@ def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
             connection.execute(
                 text("UPDATE sessions SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL"), {"id": session_id}
             )
-        dead = ("SET", session_key(user_id, session_id), "-INVALID_TOKEN", "EX", _tombstone_seconds(resources))
-        resources.quick.call(dead, _announcement(user_id, session_id, "logged out"))
-    except (DatabaseUnavailableError, RedisUnavailableError) as error:
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable("You may still be logged in; try again.") from error
+    forget_ended(resources, user_id, [session_id])
+
+
+def end_others(connection: Connection, user_id: int, keep: uuid.UUID) -> list[uuid.UUID]:
+    """End all sessions of a player but one, where it lasts. Returns those that `forget_ended` is to be told of."""
+    ended = text(
+        "UPDATE sessions SET revoked_at = now() "
+        "WHERE user_id = :user_id AND id <> :keep AND revoked_at IS NULL RETURNING id"
+    )
+    return list(connection.execute(ended, {"user_id": user_id, "keep": keep}).scalars())
+
+
+def forget_ended(resources: Resources, user_id: int, ended: Sequence[uuid.UUID]) -> None:
+    """Tell the cache and the sockets of sessions that ended. Raises ServiceUnavailable; the cache then lives on."""
+    commands: list[tuple[Any, ...]] = []
+    for session_id in ended:
+        key, seconds = session_key(user_id, session_id), _tombstone_seconds(resources)
+        commands += [("SET", key, "-INVALID_TOKEN", "EX", seconds), _announcement(user_id, session_id, "logged out")]
+    try:
+        if commands:
+            resources.quick.call(*commands)
+    except RedisUnavailableError as error:
         raise ServiceUnavailable("You may still be logged in; try again.") from error
 
 

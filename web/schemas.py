@@ -48,6 +48,13 @@ class CredentialsBody(Body):
     password: str = Field(min_length=1, max_length=1024, examples=["correct horse battery staple"])
 
 
+class PasswordBody(Body):
+    """Change the password."""
+
+    currentPassword: str = Field(min_length=1, max_length=1024)
+    newPassword: str = Field(min_length=1, max_length=1024, examples=["correct horse battery staple"])
+
+
 class RequestActionBody(Body):
     """Ask for an action token."""
 

@@ -25,6 +25,7 @@ CALLS = (
     ("POST", "/api/actions/complete"),
     ("POST", "/api/action/complete"),
     ("POST", "/api/auth/logout"),
+    ("POST", "/api/auth/password"),
     ("GET", "/api/review/cases"),
     ("GET", "/api/review/cases/1"),
     ("POST", "/api/review/cases/1/decision"),

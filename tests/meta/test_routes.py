@@ -66,6 +66,7 @@ CALLS = {
     "post /api/auth/login": {200, 400, 401, 403, 413, 415, 429, 500, 503},
     "post /api/auth/refresh": {200, 401, 403, 500, 503},
     "post /api/auth/logout": {204, 401, 403, 500, 503},
+    "post /api/auth/password": {204, 400, 401, 403, 413, 415, 429, 500, 503},
     "get /api/me": {200, 401, 403, 500, 503},
     "get /api/actions": {200, 401, 403, 500, 503},
     "post /api/actions/request": {200, 400, 401, 403, 413, 415, 429, 500, 503},

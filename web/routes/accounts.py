@@ -6,12 +6,13 @@ from flask import Blueprint, Response, request
 
 from config.catalogue import BOARD
 from services import accounts, sessions
+from services.password_change import change_password
 from web import tokens
 from web.auth import bearer, credentials, current_player
 from web.context import answer, client_address, resources
 from web.openapi import describe
 from web.parsing import read_body
-from web.schemas import CredentialsBody, LoginAnswer, MeAnswer, RefreshAnswer, RegisterAnswer
+from web.schemas import CredentialsBody, LoginAnswer, MeAnswer, PasswordBody, RefreshAnswer, RegisterAnswer
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 
@@ -89,6 +90,21 @@ def logout() -> Response:
     found = credentials()
     sessions.authenticate(resources(), found.user_id, found.session_id)
     sessions.revoke(resources(), found.user_id, found.session_id)
+    return Response(status=204)
+
+
+@blueprint.post("/auth/password")
+@describe(
+    "Change your password",
+    body=PasswordBody,
+    status=204,
+    errors=("VALIDATION_ERROR", "INVALID_CREDENTIALS", "RATE_LIMIT_EXCEEDED"),
+)
+def password() -> Response:
+    """Needs the current one. This session goes on; all others of the account end."""
+    player = current_player()
+    body = read_body(PasswordBody)
+    change_password(resources(), player, current=body.currentPassword, new=body.newPassword)
     return Response(status=204)
 
 

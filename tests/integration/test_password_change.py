@@ -1,0 +1,92 @@
+"""A new password: for whoever knows the old one, once, and the other sessions end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from argon2 import PasswordHasher
+
+from services import accounts, passwords, sessions
+from services.errors import InvalidCredentials, InvalidRequest, InvalidToken, RateLimitExceeded, ServiceUnavailable
+from services.password_change import change_password
+from services.resources import Resources
+from services.sessions import Player
+from tests.support.people import PASSWORD, People
+from tests.support.race import Race, outcome
+
+NEW = "another passphrase that is long enough"
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes that take a millisecond."""
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._decoy.cache_clear()
+
+
+def log_in(resources: Resources, name: str, password: str) -> Player:
+    return accounts.log_in(resources, username=name, password=password, address="192.0.2.1").player
+
+
+def test_the_new_one_opens_and_the_old_one_does_not(resources: Resources, player: Player) -> None:
+    change_password(resources, player, current=PASSWORD, new=NEW)
+    assert log_in(resources, player.username, NEW).user_id == player.user_id
+    with pytest.raises(InvalidCredentials):
+        log_in(resources, player.username, PASSWORD)
+
+
+def test_all_other_sessions_end_and_this_one_goes_on(resources: Resources, people: People, player: Player) -> None:
+    others = [log_in(resources, player.username, PASSWORD) for _ in range(2)]
+    stranger = people.join()
+    for one in (player, *others, stranger):
+        sessions.authenticate(resources, one.user_id, one.session_id)
+    change_password(resources, player, current=PASSWORD, new=NEW)
+    for one in (player, stranger):
+        assert sessions.authenticate(resources, one.user_id, one.session_id).user_id == one.user_id
+    for one in others:
+        with pytest.raises(InvalidToken):
+            sessions.authenticate(resources, one.user_id, one.session_id)
+    resources.redis.flushall()
+    for one in others:
+        with pytest.raises(InvalidToken):
+            sessions.authenticate(resources, one.user_id, one.session_id)
+
+
+def test_a_wrong_current_one_changes_nothing_and_is_guessed_at_ten_times(resources: Resources, player: Player) -> None:
+    other = log_in(resources, player.username, PASSWORD)
+    for _ in range(10):
+        with pytest.raises(InvalidCredentials):
+            change_password(resources, player, current="a guess of a thief", new=NEW)
+    with pytest.raises(RateLimitExceeded):
+        change_password(resources, player, current=PASSWORD, new=NEW)
+    sessions.authenticate(resources, other.user_id, other.session_id)
+    log_in(resources, player.username, PASSWORD)
+
+
+@pytest.mark.parametrize("new", ["short", "password1", "x" * 257])
+def test_a_weak_new_one_is_refused_before_anything_is_compared(resources: Resources, player: Player, new: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        change_password(resources, player, current=PASSWORD, new=new)
+    assert list(caught.value.errors or {}) == ["newPassword"]
+
+
+def test_of_several_changes_at_once_one_counts(resources: Resources, race: Race, player: Player) -> None:
+    new = [f"passphrase number {n} of four" for n in range(4)]
+    results = race.each(change_to, [(player, one) for one in new])
+    assert sorted(map(str, results)) == ["INVALID_CREDENTIALS"] * 3 + ["None"]
+    log_in(resources, player.username, new[results.index(None)])
+
+
+def change_to(resources: Resources, player: Player, new: str) -> object:
+    """Change a password; None where it worked."""
+    return outcome(lambda: change_password(resources, player, current=PASSWORD, new=new))
+
+
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+def test_without_a_server_nothing_changes(
+    without: Callable[[str], Resources], resources: Resources, player: Player, server: str
+) -> None:
+    with pytest.raises(ServiceUnavailable):
+        change_password(without(server), player, current=PASSWORD, new=NEW)
+    log_in(resources, player.username, PASSWORD)
