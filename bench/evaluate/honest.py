@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -11,8 +10,10 @@ from services.anticheat.events import Event, Refusal
 
 KINDS = (
     "plain", "drifting", "bursts", "coarse timers", "shared address", "retries", "metronome", "marathons",
-    "instant start",
+    "instant start", "mixed games", "whole seconds",
 )  # fmt: skip
+PATIENCE = 120.0
+"""Whoever has to wait longer for a limit leaves, and comes back when it suits."""
 
 
 @dataclass
@@ -37,6 +38,10 @@ class Person:
     resolution: float = 0.001
     breaks: float = 90 * MINUTE
     marathon: float = 0.01
+    games: tuple[float, ...] = (1.0,)
+    """How long plays are, against each other, where several games go by one name."""
+    prompt: float = 180.0
+    """Seconds, in the middle, until somebody is back after a long wait for a limit."""
 
 
 def draw(rng: Random, kind: str) -> Person:
@@ -60,7 +65,13 @@ def draw(rng: Random, kind: str) -> Person:
         "marathons": {"marathon": 0.15, "breaks": float(rng.uniform(1.5, 3.0)) * HOUR, "sitting": 50 * MINUTE},
         "instant start": {"idle": float(rng.uniform(0.03, 0.3)), "idle_spread": 0.1},
     }  # fmt: skip
-    return dataclasses.replace(person, **change.get(kind, {}))
+    if kind == "mixed games":
+        person.games = (1.0, *(log_uniform(rng, 0.25, 3.0) for _ in range(int(rng.integers(1, 4)))))
+    if kind in {"bursts", "marathons"}:
+        person.prompt = log_uniform(rng, 30.0, 600.0)
+    for name, value in change.get(kind, {}).items():
+        setattr(person, name, value)
+    return person
 
 
 def simulate(rng: Random, kind: str, days: int) -> Log:
@@ -71,12 +82,19 @@ def simulate(rng: Random, kind: str, days: int) -> Log:
             _day(rng, person, clock, START + day * DAY)
     log = clock.log
     log.events = [_rounded(event, person.resolution) for event in log.events]
+    if kind == "whole seconds":
+        log.events = [_by_the_second(event) for event in log.events]
     return _trouble(rng, log) if kind == "retries" else log
 
 
 def _rounded(event: Event, resolution: float) -> Event:
     step = resolution * 1_000
     return event._replace(claimed_ms=max(round(round(event.claimed_ms / step) * step), 1))
+
+
+def _by_the_second(event: Event) -> Event:
+    """As a log tells it that keeps whole seconds and no issue times."""
+    return event._replace(submitted_at=float(int(event.submitted_at)), issued_at=None)
 
 
 def _day(rng: Random, person: Person, clock: Clock, midnight: float) -> None:
@@ -96,11 +114,16 @@ def _day(rng: Random, person: Person, clock: Clock, midnight: float) -> None:
 
 def _sitting(rng: Random, person: Person, clock: Clock, begin: float, end: float, form: float) -> None:
     clock.at = max(clock.at, begin)
-    drift = 0.0
+    drift, game = 0.0, 0
     while clock.at < end:
+        if (wait := clock.held()) > PATIENCE:
+            clock.at += wait + person.prompt * float(rng.lognormal(0.0, 1.0))
+            end += wait
+        if len(person.games) > 1 and rng.random() < 0.12:
+            game = int(rng.integers(0, len(person.games)))
         drift = 0.95 * drift + float(rng.normal(0.0, 0.02))
         level = form + drift - person.learning * float(rng.normal(1.0, 0.02)) * _practice(clock)
-        claim = person.skill * float(rng.lognormal(max(level, -0.8), person.spread))
+        claim = person.skill * person.games[game] * float(rng.lognormal(max(level, -0.8), person.spread))
         claim = claim if claim > 1.1 else float(rng.uniform(1.05, 1.3))
         idle = person.idle * float(rng.lognormal(drift, person.idle_spread))
         if rng.random() < person.pause:

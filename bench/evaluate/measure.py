@@ -15,7 +15,7 @@ from scipy.special import betaincinv
 
 from bench.evaluate import cheats, farms, honest
 from bench.evaluate.play import DAY
-from services.anticheat.detector import step
+from services.anticheat.detector import join, step
 from services.anticheat.echoes import echoes, telling
 from services.anticheat.events import Event, Window, windows
 from services.anticheat.groups import judge
@@ -164,7 +164,11 @@ def crowds(seed: int, number: int) -> dict[str, tuple[int, int, int]]:
         for place in range(number):
             rng = np.random.default_rng([seed, 3, len(mode), place])
             crowd = farms.school(rng) if mode == "school class" else farms.farm(rng, mode)
-            groups = [group for group in judge(crowd.presences, crowd.completions) if group.evidence.e_value >= 1e5]
+            groups = [
+                group
+                for group in judge(crowd.presences, crowd.completions)
+                if join(PlayerState(), [group.evidence])[1].flagged
+            ]
             hits += any(len(set(group.members) & crowd.bad) >= len(crowd.bad) / 2 for group in groups if crowd.bad)
             named += len({user for group in groups for user in group.members} - crowd.bad)
         rows[mode] = (hits, number, named)

@@ -59,12 +59,17 @@ class Clock:
         self._past.append(at)
         self.at = at
 
-    def _wait(self, at: float) -> float:
-        """Seconds until the limits allow a completion; who is held up comes back a little later than possible."""
-        wait = 0.0
+    def held(self, at: float | None = None) -> float:
+        """Seconds from now, or then, until the limits allow a completion."""
+        at, wait = self.at if at is None else at, 0.0
         for seconds, most in LIMITS:
             if len(self._past) >= most:
                 wait = max(wait, self._past[-most] + seconds - at)
+        return wait
+
+    def _wait(self, at: float) -> float:
+        """Seconds until the limits allow a completion; who is held up comes back a little later than possible."""
+        wait = self.held(at)
         return wait + self.late * float(self.rng.lognormal(0.0, 0.7)) if wait > 0 else 0.0
 
     @property

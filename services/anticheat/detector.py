@@ -17,6 +17,8 @@ ALONE = {"B", "C"}
 """Families whose evidence is high by itself: it speaks of what happened, not of how somebody is."""
 MOST_LOOKS = 16
 LEAST_LOOK = 120
+LEAST_NEW = 5
+"""Completions since the last look, before which the rules on times are not asked again: fewer change little."""
 PLACES = {rule: place for place, rule in enumerate(RULES)}
 JUDGES = {
     "A": regularity.judge,
@@ -26,6 +28,8 @@ JUDGES = {
     "E": velocity.judge,
     "G": refused.judge,
 }
+ALWAYS = {"D", "G"}
+"""Families that are asked after each window, however little happened in it."""
 
 
 def step(state: PlayerState, window: Window) -> tuple[PlayerState, Verdict]:
@@ -49,10 +53,14 @@ def step(state: PlayerState, window: Window) -> tuple[PlayerState, Verdict]:
 
 def _weigh(history: History) -> tuple[PlayerState, list[Evidence], tuple[Silence, ...]]:
     """The state with what the rules say of it."""
-    judged = [item for judge in JUDGES.values() for item in judge(history)]
+    asked = JUDGES if history.state.unjudged >= LEAST_NEW else ALWAYS
+    judged = [item for family in asked for item in JUDGES[family](history)]
     evidence = [item for item in judged if isinstance(item, Evidence)]
     telling = [item for item in evidence if item.percentile is not None and item.percentile <= TABLE[item.rule].p_mild]
-    return _added(history.state, evidence), telling, tuple(item for item in judged if isinstance(item, Silence))
+    state = _added(history.state, evidence)
+    if asked is JUDGES:
+        state = replace(state, unjudged=0, levels=velocity.fastest(history))
+    return state, telling, tuple(item for item in judged if isinstance(item, Silence))
 
 
 def _added(state: PlayerState, evidence: Iterable[Evidence]) -> PlayerState:

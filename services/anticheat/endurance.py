@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import bdtrc
 
-from services.anticheat.history import History, Judged, silence, too_few
-from services.anticheat.state import unpacked
+from services.anticheat.history import ROUNDED, History, Judged, silence, too_few
 from services.anticheat.thresholds import BREAK_SECONDS, HOURLY_CAP, TABLE
 
 CAP_HOURS = 4
+LOCKED_SECONDS, PROMPT_SECONDS = 600.0, 5.0
+"""Who could not play for ten minutes because of the hourly limit, and is back so soon after, has not been waiting."""
+PROMPT = 0.005
+"""Share of such waits after which a person is back to the second; an assumption."""
 
 
 def judge(history: History) -> list[Judged]:
     """All rules of the family."""
-    return [_active_hours(history), _no_break(history), _at_the_cap(history)]
+    return [_active_hours(history), _no_break(history), _at_the_cap(history), _prompt_returns(history)]
 
 
 def _active_hours(history: History) -> Judged:
@@ -34,7 +38,7 @@ def _no_break(history: History) -> Judged:
 def _at_the_cap(history: History) -> Judged:
     """Completions in the last four hours, as a share of what the limit lets through."""
     rule = "at_the_cap"
-    gaps = np.nan_to_num(np.exp(unpacked(history.state.gaps)), nan=2e6, posinf=2e6)
+    gaps = np.nan_to_num(history.all_gaps, nan=2e6)
     back = np.cumsum(gaps[::-1])
     count = int(np.searchsorted(back, CAP_HOURS * 3_600, "right"))
     if count < TABLE[rule].least or (gaps[-count:] > BREAK_SECONDS).any():
@@ -44,3 +48,22 @@ def _at_the_cap(history: History) -> Judged:
         return silence(rule, f"more than {HOURLY_CAP} an hour: the limits are not in force here")
     reason = f"{count} completions in {CAP_HOURS} hours without a break: {share:.0%} of what the limits let through."
     return history.finding(rule, share, count, reason)
+
+
+def _prompt_returns(history: History) -> Judged:
+    """How often the player was back the moment that a used-up hourly limit let them, after a long wait."""
+    rule, most = "prompt_returns", HOURLY_CAP
+    gaps = np.nan_to_num(history.all_gaps, nan=0.0)
+    at = np.cumsum(gaps)
+    since = at[most:] - at[:-most] - 3_600.0 if len(at) > most else at[:0]
+    waits = (gaps[most:] >= LOCKED_SECONDS) & (since - gaps[most:] <= -LOCKED_SECONDS)
+    n = int(waits.sum())
+    if n < TABLE[rule].least:
+        return too_few(rule, n, "waits of ten minutes for the hourly limit")
+    back = int((waits & (since > -ROUNDED * 3_600) & (since <= PROMPT_SECONDS)).sum())
+    p = float(bdtrc(back - 1, n, PROMPT)) if back else 1.0
+    reason = (
+        f"After {back} of {n} waits of ten minutes or more for the hourly limit the next completion came within "
+        f"{PROMPT_SECONDS:.0f} s of the first moment possible; people come back when it suits them."
+    )
+    return history.finding(rule, back, n, reason, p)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
 from services.anticheat.evalues import e_from_p
 from services.anticheat.events import Event, Presence
 from services.anticheat.evidence import Evidence
+from services.anticheat.hands import lockstep, similar
+from services.anticheat.statistics import Floats
 from services.anticheat.thresholds import TABLE
 
 RULE = "in_step"
@@ -22,11 +23,12 @@ LEAST_IN_TURN = 5
 """Accounts that are never active together: fewer may be a household with one device."""
 MOST_ACCOUNTS = 64
 LEAST_EVENTS = 20
+LEAST_FOR_LEVEL = 100
+"""Completions of an account, for its level and pace to be known."""
 NEAR_SECONDS = 2.0
 SHIFTS = 64
 MOST_SHIFT = 60.0
 """Seconds by which accounts are moved against each other: a lesson or a tournament stays together, a beat does not."""
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,13 @@ class Group:
 
 
 def judge(presences: Iterable[Presence], completions: Mapping[int, Sequence[Event]]) -> list[Group]:
-    """The groups that keep step, among accounts that share an address or a rare agent."""
-    found = []
+    """The groups of one hand, among accounts that share an address or a rare agent; one group per rule."""
+    found: list[Group] = []
     for linked, what in _linked(presences).items():
-        members = [user for user in linked if len(completions.get(user, ())) >= LEAST_EVENTS]
-        times = {user: np.array([event.submitted_at for event in completions[user]], np.float64) for user in members}
-        group = _in_step(times, what, completions) if len(members) >= LEAST_ACCOUNTS else None
-        if group:
-            found.append(group)
+        own = {user: completions[user] for user in linked if len(completions.get(user, ())) >= LEAST_EVENTS}
+        if len(own) >= LEAST_ACCOUNTS:
+            groups = (_in_step(own, what), in_turn(own, what), same_hand(own, what))
+            found += [group for group in groups if group]
     return found
 
 
@@ -63,15 +64,33 @@ def _linked(presences: Iterable[Presence]) -> dict[tuple[int, ...], str]:
     return linked
 
 
-def _in_step(times: Mapping[int, Floats], what: str, completions: Mapping[int, Sequence[Event]]) -> Group | None:
+def _in_step(completions: Mapping[int, Sequence[Event]], what: str) -> Group | None:
     """Whether the accounts' completions meet far more, or far less, than they would if each were moved a little."""
+    times = {user: np.array([event.submitted_at for event in own]) for user, own in completions.items()}
     together, apart = _deviations(times)
     p = 2 * float(ndtr(-abs(together)))
     members = tuple(user for user, own in zip(times, apart, strict=True) if own > 1.0)
     least = LEAST_ACCOUNTS if together > 0 else LEAST_IN_TURN
     if p > TABLE[RULE].p_mild or len(members) < least:
         return None
-    return Group(members, _evidence(members, together, p, what, completions))
+    how = "within two seconds of each other far more often" if together > 0 else "at the same moment far more rarely"
+    reason = (
+        f"{len(members)} accounts that share an {what} complete {how} than independent people "
+        f"in the same minutes would ({abs(together):.0f} standard deviations)."
+    )
+    return Group(members, evidence(RULE, abs(together), p, members, completions, reason))
+
+
+def evidence(
+    rule: str, value: float, p: float, members: Sequence[int], completions: Mapping[int, Sequence[Event]], reason: str
+) -> Evidence:
+    """Evidence against all members."""
+    row = TABLE[rule]
+    entries = tuple(completions[user][-1].entry_id for user in members)
+    return Evidence(
+        row.family, rule, row.statistic, float(f"{value:.6g}"), row.telling, float(f"{p:.3g}"), len(members),
+        entries, reason, float(f"{e_from_p(p):.9g}"),
+    )  # fmt: skip
 
 
 def _deviations(times: Mapping[int, Floats]) -> tuple[float, Floats]:
@@ -89,22 +108,6 @@ def _deviations(times: Mapping[int, Floats]) -> tuple[float, Floats]:
     return together, apart * math.copysign(1, together)
 
 
-def _evidence(
-    members: Sequence[int], together: float, p: float, what: str, completions: Mapping[int, Sequence[Event]]
-) -> Evidence:
-    row = TABLE[RULE]
-    how = "within two seconds of each other far more often" if together > 0 else "at the same moment far more rarely"
-    reason = (
-        f"{len(members)} accounts that share an {what} complete {how} than independent people "
-        f"in the same minutes would ({abs(together):.0f} standard deviations)."
-    )
-    entries = tuple(completions[user][-1].entry_id for user in members)
-    return Evidence(
-        row.family, RULE, row.statistic, float(f"{abs(together):.6g}"), row.telling, float(f"{p:.3g}"), len(members),
-        entries, reason, float(f"{e_from_p(p):.9g}"),
-    )  # fmt: skip
-
-
 def _moved(times: Mapping[int, Floats], rng: np.random.Generator) -> dict[int, Floats]:
     """Each account's times moved by one amount of its own, either way."""
     shifts = rng.uniform(-MOST_SHIFT, MOST_SHIFT, len(times))
@@ -119,3 +122,33 @@ def _meetings(times: Mapping[int, Floats]) -> Floats:
     near = (np.diff(at[order]) <= NEAR_SECONDS) & (np.diff(owner[order]) != 0)
     left, right = owner[order][:-1][near], owner[order][1:][near]
     return (np.bincount(left, minlength=len(times)) + np.bincount(right, minlength=len(times))).astype(np.float64)
+
+
+def in_turn(completions: Mapping[int, Sequence[Event]], what: str) -> Group | None:
+    """Accounts of which one follows the other at the same distance, as a program goes through a list of them."""
+    found = lockstep([np.array([event.submitted_at for event in own]) for own in completions.values()])
+    if found is None or found.p > TABLE["in_turn"].p_mild or len(found.places) < LEAST_ACCOUNTS:
+        return None
+    users = tuple(completions)
+    members = tuple(users[place] for place in found.places)
+    reason = (
+        f"{len(members)} accounts that share an {what} follow each other at fixed distances: one is {found.lag} to "
+        f"{found.lag + 1} s after another {found.value:.0f} standard deviations more often than by chance."
+    )
+    return Group(members, evidence("in_turn", found.value, found.p, members, completions, reason))
+
+
+def same_hand(completions: Mapping[int, Sequence[Event]], what: str) -> Group | None:
+    """Accounts that all play at the same level and at the same pace, as copies of one program do."""
+    enough = {user: own for user, own in completions.items() if len(own) >= LEAST_FOR_LEVEL}
+    if len(enough) < LEAST_IN_TURN:
+        return None
+    found = similar(list(enough.values()))
+    if found is None or found[1] > TABLE["same_hand"].p_mild:
+        return None
+    value, p = found
+    reason = (
+        f"{len(enough)} accounts that share an {what} play at the same level and pace: they differ by {value:.0%} of "
+        "what people differ by."
+    )
+    return Group(tuple(enough), evidence("same_hand", value, p, tuple(enough), enough, reason))

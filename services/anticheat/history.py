@@ -15,20 +15,25 @@ from services.anticheat.evidence import MOST_ENTRIES, Evidence, Silence
 from services.anticheat.refusals import counted
 from services.anticheat.state import (
     EVENTS,
-    IDLES,
     MOST_ACTIONS,
-    SLACKS,
     UNKNOWN_SLACK,
     PlayerState,
     action_code,
     packed,
     unpacked,
 )
-from services.anticheat.statistics import Floats, Kinds, less_median
-from services.anticheat.thresholds import BREAK_SECONDS, P_TELLING, TABLE
+from services.anticheat.statistics import Floats, Kinds, less_median, median
+from services.anticheat.thresholds import BREAK_SECONDS, HOURLY_CAP, P_TELLING, TABLE
 
 NOT_RELATED = 5.0
 """Seconds below nothing that an idle time may come out at, from times rounded or measured elsewhere."""
+LIMITS = ((60.0, 10, 3.0), (3_600.0, HOURLY_CAP, 30.0), (86_400.0, 500, 60.0))
+"""Seconds, completions in them, and how many seconds later somebody comes who has only waited for the limit."""
+LONG = 1.5
+"""A gap that is longer than the usual one by so much, and ends with a limit, is the limit's and not the player's."""
+ROUNDED = 3e-4
+"""Gaps are kept to a fiftieth of a percent."""
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,43 @@ class History:
         return np.frombuffer(self.state.kinds, np.uint8)
 
     @cached_property
-    def gaps(self) -> Floats:
-        """Seconds from submission to submission inside sittings."""
-        return _inside(unpacked(self.state.gaps))
+    def all_gaps(self) -> Floats:
+        """Seconds from submission to submission for each event, nan for the first."""
+        return np.exp(unpacked(self.state.gaps))
 
     @cached_property
-    def idles(self) -> Floats:
-        """Seconds from a submission to the start of the next play, inside sittings; instant starts too."""
-        return _inside(unpacked(self.state.idles))
+    def playing(self) -> Flags:
+        """The events whose gap lies inside a sitting, and which no limit has held up."""
+        gaps = self.all_gaps
+        inside = gaps <= BREAK_SECONDS
+        return inside & ~(held(gaps) & (gaps > LONG * median(gaps[inside]))) if inside.any() else inside
+
+    @cached_property
+    def gaps(self) -> Floats:
+        """Seconds from submission to submission inside sittings."""
+        return self.all_gaps[self.playing]
 
     @cached_property
     def slacks(self) -> Floats:
-        """Seconds that the server saw pass beyond the claim, nan where unknown; for the latest events."""
+        """Seconds that the server saw pass beyond the claim, nan where unknown."""
         slack = np.frombuffer(self.state.slacks, "<i2").astype(np.float64)
         seconds: Floats = np.where(slack == UNKNOWN_SLACK, np.nan, slack / 100)
         return seconds
+
+    @cached_property
+    def all_idles(self) -> Floats:
+        """Seconds from a submission to the next token; without issue times, to where the next claim must have begun.
+
+        nan where it would be well under nothing, as after a step of a clock.
+        """
+        idle = self.all_gaps - np.exp(self.claims) - np.nan_to_num(self.slacks)
+        known: Floats = np.where(idle > -NOT_RELATED, np.maximum(idle, 0.0), np.nan)
+        return known
+
+    @cached_property
+    def idles(self) -> Floats:
+        """The idle times inside sittings; instant starts too."""
+        return self.all_idles[self.playing & np.isfinite(self.all_idles)]
 
     @cached_property
     def levelled(self) -> Floats:
@@ -87,6 +114,11 @@ class History:
             self.entries[-min(n, MOST_ENTRIES) :], reason, float(f"{e_from_p(p):.9g}"),
         )  # fmt: skip
 
+    def two_sided(self, rule: str, value: float) -> float:
+        """The p of a statistic that tells by its size, whichever its sign."""
+        row = TABLE[rule]
+        return between(abs(value), row.telling, row.mild, P_TELLING, row.p_mild)
+
 
 Judged = Evidence | Silence
 
@@ -101,15 +133,24 @@ def too_few(rule: str, n: int, what: str) -> Silence:
     return silence(rule, f"needs {TABLE[rule].least} {what}, has {n}")
 
 
-def _inside(logs: Floats) -> Floats:
-    inside: Floats = np.exp(logs[np.isfinite(logs) & (logs <= np.log(BREAK_SECONDS))])
-    return inside
+def held(gaps: Floats) -> Flags:
+    """The events that came just when one of the limits allowed them."""
+    at = np.cumsum(np.nan_to_num(gaps, nan=0.0))
+    found = np.zeros(len(at), np.bool_)
+    for seconds, most, late in LIMITS:
+        if len(at) > most:
+            over = at[most:] - at[:-most] - seconds
+            found[most:] |= (over > -ROUNDED * seconds) & (over < late)
+    return found
 
 
 def absorb(state: PlayerState, window_id: int, events: Sequence[Event], refusals: Sequence[Refusal]) -> History:
     """The state with the window's events in it. Events in order, each once."""
     calls, telling = counted(state.calls, state.telling, len(events), refusals)
-    state = replace(state, window=window_id, hours=_hours(state, window_id, events), calls=calls, telling=telling)
+    state = replace(
+        state, window=window_id, hours=_hours(state, window_id, events), calls=calls, telling=telling,
+        unjudged=min(state.unjudged + len(events), 65_535),
+    )  # fmt: skip
     if not events:
         return History(state, ())
     at = np.array([event.submitted_at for event in events], np.float64)
@@ -123,8 +164,7 @@ def absorb(state: PlayerState, window_id: int, events: Sequence[Event], refusals
         last_at=float(at[-1]),
         claims=_joined(state.claims, packed(claims), EVENTS),
         gaps=_joined(state.gaps, packed(gaps), EVENTS),
-        idles=_joined(state.idles, packed(_idle(at, gaps, claims, issued)), IDLES),
-        slacks=_joined(state.slacks, _slack(at, claims, issued), SLACKS),
+        slacks=_joined(state.slacks, _slack(at, claims, issued), EVENTS),
         kinds=(state.kinds + kinds)[-EVENTS:],
         actions=codes,
     )
@@ -145,13 +185,6 @@ def _run(state: PlayerState, at: Floats, gaps: Floats) -> tuple[PlayerState, tup
     runs = [((float(at[end - 1]) - start) / WINDOW_SECONDS, int(end) - first)
             for (start, first), end in zip(starts, ends, strict=True)]  # fmt: skip
     return replace(state, run_started=starts[-1][0], run_events=min(runs[-1][1], 2**31)), max(runs)
-
-
-def _idle(at: Floats, gaps: Floats, claims: Floats, issued: Floats) -> Floats:
-    """From a submission to the next token; without issue times, to where the next claim must have begun."""
-    taken = np.where(np.isfinite(issued), at - issued, claims)
-    idle = np.where(gaps >= 0, gaps - taken, np.nan)
-    return np.where(idle > -NOT_RELATED, np.maximum(idle, 0.0), np.nan)
 
 
 def _slack(at: Floats, claims: Floats, issued: Floats) -> npt.NDArray[np.int16]:

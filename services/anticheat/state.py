@@ -13,15 +13,15 @@ import numpy.typing as npt
 from services.anticheat.evidence import FAMILIES
 from services.anticheat.thresholds import RULES
 
-VERSION = 1
-EVENTS, IDLES, SLACKS = 450, 420, 240
-"""How many of the latest claims and gaps, idle times, and slacks are kept."""
+VERSION = 2
+EVENTS = 510
+"""How many of the latest claims, gaps and slacks are kept: a day at the limit, and a little more."""
 MOST_ACTIONS = 15
 UNKNOWN_SLACK = -32_768
 _LOW, _HIGH = 1e-3, 2e6
 _STEP = np.log(_HIGH / _LOW) / 65_534
-_HEADER = struct.Struct("<BBHqddIQff")
-_IN_HEADER = ("window", "last_at", "run_started", "run_events", "hours", "calls", "telling")
+_HEADER = struct.Struct("<BBHHqddIQff")
+_IN_HEADER = ("unjudged", "window", "last_at", "run_started", "run_events", "hours", "calls", "telling")
 
 
 class StateError(ValueError):
@@ -43,15 +43,18 @@ class PlayerState:
     calls: float = 0.0
     telling: float = 0.0
     """Calls, and refusals among them that an honest client does not earn; both halved from time to time."""
+    unjudged: int = 0
+    """Events that were taken in since the rules last looked at the times."""
     claims: bytes = b""
     gaps: bytes = b""
-    idles: bytes = b""
     """Seconds as `packed`; 0 where unknown."""
     slacks: bytes = b""
     """Server's time less claim in hundredths of a second; UNKNOWN_SLACK without an issue time."""
     kinds: bytes = b""
     """Each event's action, as a place in `actions`."""
     actions: tuple[int, ...] = ()
+    levels: bytes = bytes(2 * (MOST_ACTIONS + 1))
+    """For each action the fastest level ever, in seconds as `packed`; see `velocity`."""
     totals: tuple[float, ...] = (0.0,) * len(FAMILIES)
     """R of each family."""
     best: tuple[float, ...] = field(default=(1.0,) * len(RULES))
@@ -60,17 +63,16 @@ class PlayerState:
     def to_bytes(self) -> bytes:
         """For storage: at most 4,096 bytes, the same for the same state."""
         head = _HEADER.pack(
-            VERSION, len(self.actions), len(self.kinds), self.window, self.last_at, self.run_started,
+            VERSION, len(self.actions), len(self.kinds), self.unjudged, self.window, self.last_at, self.run_started,
             self.run_events, self.hours, self.calls, self.telling,
         )  # fmt: skip
-        numbers = (len(self.idles) // 2, len(self.slacks) // 2, len(self.best))
         return b"".join(
             (
                 head,
-                struct.pack("<HHH", *numbers),
+                struct.pack("<H", len(self.best)),
                 struct.pack(f"<{len(self.actions)}I", *self.actions),
                 struct.pack(f"<{len(self.totals) + len(self.best)}d", *self.totals, *self.best),
-                self.kinds, self.claims, self.gaps, self.idles, self.slacks,
+                self.levels, self.kinds, self.claims, self.gaps, self.slacks,
             )
         )  # fmt: skip
 
@@ -87,13 +89,14 @@ def _fields(data: bytes) -> dict[str, Any]:
     version, actions, events, *head = _HEADER.unpack_from(data)
     if version != VERSION:
         raise StateError(f"state of version {version}, this is {VERSION}")
-    idles, slacks, rules = struct.unpack_from("<HHH", data, _HEADER.size)
-    place = _HEADER.size + 6
+    (rules,) = struct.unpack_from("<H", data, _HEADER.size)
+    place = _HEADER.size + 2
     known = struct.unpack_from(f"<{actions}I", data, place)
     numbers = struct.unpack_from(f"<{len(FAMILIES) + rules}d", data, place + 4 * actions)
     place += 4 * actions + 8 * (len(FAMILIES) + rules)
     fields: dict[str, Any] = dict(zip(_IN_HEADER, head, strict=True))
-    sizes = {"kinds": events, "claims": 2 * events, "gaps": 2 * events, "idles": 2 * idles, "slacks": 2 * slacks}
+    sizes = {"levels": 2 * (MOST_ACTIONS + 1), "kinds": events}
+    sizes |= dict.fromkeys(("claims", "gaps", "slacks"), 2 * events)
     for name, size in sizes.items():
         fields[name] = data[place : place + size]
         place += size

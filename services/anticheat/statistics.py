@@ -50,15 +50,28 @@ def over_median(values: Floats, low: float, high: float) -> float:
     return (quantile(ordered, high) - bottom) / middle if middle > 0 else 0.0
 
 
-def l_skewness(values: Floats) -> float:
-    """L-skewness (Hosking 1990): 0 for symmetric values, 1/3 for exponential ones, 0 where all are equal."""
+def l_moments(values: Floats) -> tuple[float, float]:
+    """L-skewness and L-kurtosis (Hosking 1990) of at least four values.
+
+    Uniform 0 and 0, normal 0 and 0.12, exponential 1/3 and 1/6; 0 and 0 where all are equal.
+    """
     ordered = np.sort(values)
-    n, place = len(ordered), np.arange(len(ordered))
-    b0 = float(ordered.sum()) / n
-    b1 = float(place @ ordered) / (n * (n - 1))
-    b2 = float((place * (place - 1)) @ ordered) / (n * (n - 1) * (n - 2))
+    n, place = len(ordered), np.arange(len(ordered), dtype=np.float64)
+    b0, b1 = float(ordered.sum()) / n, float(place @ ordered) / (n * (n - 1))
+    falling = place * (place - 1)
+    b2 = float(falling @ ordered) / (n * (n - 1) * (n - 2))
+    b3 = float((falling * (place - 2)) @ ordered) / (n * (n - 1) * (n - 2) * (n - 3))
     scale = 2 * b1 - b0
-    return (6 * b2 - 6 * b1 + b0) / scale if scale > 1e-9 * max(b0, 1e-9) else 0.0
+    if scale <= 1e-9 * max(b0, 1e-9):
+        return 0.0, 0.0
+    return (6 * b2 - 6 * b1 + b0) / scale, (20 * b3 - 30 * b2 + 12 * b1 - b0) / scale
+
+
+def correlation(one: Floats, other: Floats) -> float:
+    """Spearman's rank correlation; 0 where one of them does not vary."""
+    x, y = (values - values.mean() for values in (ranks(one), ranks(other)))
+    size = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / size if size > 0 else 0.0
 
 
 def ranks(values: Floats) -> Floats:

@@ -56,28 +56,29 @@ TABLE = {
             "one person 0.105 at least",
         ),
         Threshold(
-            "no_long_gaps", "A", "98th percentile over median, last 240 gaps", 1.12, 1.33, 240,
+            "no_long_gaps", "A", "98th percentile over median, last 240 gaps", 1.12, 1.28, 240,
             "one person 1.43 at least",
         ),
         Threshold(
-            "no_long_idles", "A", "98th percentile over median, last 230 idle times", 1.25, 1.7, 230,
+            "no_long_idles", "A", "98th percentile over median, last 230 idle times", 1.22, 1.6, 230,
             "one person 1.87 at least",
         ),
         Threshold(
-            "even_gaps", "A", "L-skewness, last 420 gaps", 0.055, 0.13, 420,
-            "one person 0.306 at least; uniform and normal jitter 0 +- 0.021; exact lognormal of spread 0.2: 0.097",
+            "even_gaps", "A", "L-skewness, last 360 gaps", 0.045, 0.12, 360,
+            "one person 0.28 at least; uniform and normal jitter 0 +- 0.022; exact lognormal of spread 0.2: 0.097",
         ),
         Threshold(
-            "even_idles", "A", "L-skewness, last 400 idle times", 0.05, 0.13, 400,
-            "one person 0.328 at least; uniform and normal jitter 0 +- 0.021",
+            "even_idles", "A", "L-skewness, last 360 idle times", 0.045, 0.12, 360,
+            "one person 0.3 at least; uniform and normal jitter 0 +- 0.022",
         ),
         Threshold(
-            "impossible_claims", "B", "claims over the server's clock, share of last 240", 0.3, 0.1, 20,
+            "impossible_claims", "B", "claims over the server's clock, share of last 510", 0.3, 0.1, 20,
             "binomial against 2 %, an assumption for clock steps; the live server refuses these at the door",
         ),
         Threshold(
-            "unrelated_claims", "B", "change of slack per second claimed, last 240", 1.0, 0.4, 30,
-            "0 for honest clients by construction; -0.4 to 0.5 is left for planning before the play",
+            "unrelated_claims", "B", "rank correlation of slack and claim, last 60", 0.93, 0.80, 30,
+            "one person 0.69 at most, if all of the time between his plays is taken for slack; made-up claims under a "
+            "fixed wait -1, claims that are a share of the wait 1",
         ),
         Threshold(
             "repeated_times", "C", "longest run of exact times that came before", 6, 3, 6,
@@ -104,12 +105,13 @@ TABLE = {
             "one person 0.53; not three hours, because the limit itself paces who is quick",
         ),
         Threshold(
-            "sudden_skill", "E", "deviations of 20 plays' level by which the last 20 are faster, median", 7.0, 4.2, 70,
-            "one person 3.43 at most, looked at after every fourth of 14,000 events",
+            "sudden_skill", "E", "moods by which the last 60 plays are faster than the best 20 ever before", 3.0, 2.0,
+            180,
+            "one person -0.5 at most; cut into pieces of 500 plays of several tasks under one name 0.8",
         ),
         Threshold(
-            "fast_minority", "E", "share of the last 200 times more than 4 robust deviations fast", 0.06, 0.02, 250,
-            "one person 0.015 at most",
+            "fast_minority", "E", "share of the last 200 times more than 4 robust deviations fast", 0.07, 0.04, 250,
+            "one person 0.04 at most, of several tasks under one name and not in a row; 0.005 of one task",
         ),
         Threshold(
             "probing", "G", "refusals that an honest client does not earn, share of calls", 0.5, 0.05, 20,
@@ -122,6 +124,27 @@ TABLE = {
         Threshold(
             "in_step", "F", "deviations of completions within 2 s of each other from what shifted times give", 6.2, 4.0,
             5, "normal tail; a school class shares hours and minutes, no seconds",
+        ),
+        Threshold(
+            "flat_gaps", "A", "L-kurtosis, or half the L-skewness if that is more, last 200 gaps", 0.035, 0.09, 200,
+            "one person 0.155 at least; uniform jitter 0 +- 0.02, normal 0.12 and not meant",
+        ),
+        Threshold(
+            "linked_idles", "A", "rank correlation of idle time and play, last 60", 0.93, 0.80, 60,
+            "one person 0.69 at most, either way",
+        ),
+        Threshold(
+            "prompt_returns", "D", "waits for the hourly limit that ended to the second, in the last 510 completions",
+            4, 2, 3, "binomial against 1 in 200, an assumption; people come back when it suits them",
+        ),
+        Threshold(
+            "in_turn", "F", "deviations of one account following another at one distance, from the usual", 7.5, 5.5, 3,
+            "Poisson tail over all pairs and distances; independent people keep no distance from each other",
+        ),
+        Threshold(
+            "same_hand", "F", "spread between the accounts' levels and pauses, over that between people", 0.06, 0.3, 5,
+            "chi-square against a spread of 0.15 between people, an assumption: the one person's sessions of one task "
+            "are that far apart; three people were further",
         ),
     )
 }  # fmt: skip
