@@ -28,7 +28,8 @@ MOST_COMPLAINTS = 50
 def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
     """Run the detectors over the events in FILE, a CSV, gzipped or not, rows in any order.
 
-    One JSON line per player comes out. A bad row is reported and the rest goes on; the exit code is then 2.
+    One JSON line per player comes out, and one per group of accounts of one hand. A bad row is reported and the rest
+    goes on; the exit code is then 2.
 
     Columns, by any of these names: player (user_id, user, username ...; one player if absent), submitted_at
     (completed_at, timestamp ...), claimed_ms (completion_time, duration_ms, time_ms ...), and if there are any:
@@ -54,7 +55,7 @@ def _from_database(player: str, out: Path | None) -> int:
 
 
 def _from_file(file: Path, out: Path | None) -> int:
-    from cli.verdicts import compared, verdict  # noqa: PLC0415 -- NumPy takes half a second, and `--help` needs none
+    from cli.verdicts import lines  # noqa: PLC0415 -- NumPy takes half a second, and `--help` needs none
 
     progress = _Progress()
     complaints = _Complaints(file)
@@ -62,11 +63,9 @@ def _from_file(file: Path, out: Path | None) -> int:
         contents = read(file, complaints.add, lambda rows: progress.say(f"{rows:,} rows read"))
     except FileError as error:
         raise click.ClickException(f"{file}: {error}") from None
-    together = compared(contents, progress.say)
     with _target(out) as target:
-        for number, name in enumerate(sorted(contents.players), start=1):
-            target.write(json.dumps(verdict(contents, name, together), ensure_ascii=False) + "\n")
-            progress.say(f"{number:,} of {len(contents.players):,} players judged")
+        for line in lines(contents, progress.say):
+            target.write(json.dumps(line, ensure_ascii=False) + "\n")
     complaints.end()
     return 2 if contents.bad else 0
 

@@ -6,14 +6,18 @@ import csv
 import gzip
 import math
 import re
+import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from services.anticheat.events import Event, Presence, Refusal
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "player": ("user_id", "player_id", "player", "user", "username", "user_name", "account", "account_id", "name"),
@@ -33,6 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """What each column may be called, the better names first. Capitals and camelCase do not matter; others are ignored."""
 COUNTED = {"", "ok", "counted", "success", "accepted", "completed", "true", "1", "200"}
 REPORT_EVERY = 100_000
+MOST_FIELD = 1 << 24
 LATEST = 1e11
 """Unix seconds beyond this are milliseconds (from 1973 on), beyond its thousandfold microseconds, and so on."""
 
@@ -83,11 +88,12 @@ class Contents:
 def read(file: Path, complain: Callable[[str], None], progress: Callable[[int], None] = lambda rows: None) -> Contents:
     """All rows; those that cannot be used are counted and complained of. Raises FileError."""
     with _open(file) as stream:
-        head = stream.readline().lstrip("\ufeff")
+        head = _first_line(stream)
         delimiter = max(",;\t|", key=head.count)
         names = next(csv.reader([head], delimiter=delimiter), [])
         contents = Contents(columns=_columns(names))
         reader = _Reader(contents, {what: names.index(name) for what, name in contents.columns.items()}, file.stem)
+        csv.field_size_limit(MOST_FIELD)
         rows = csv.reader(stream, delimiter=delimiter)
         for number, row in enumerate(_readable(rows, complain, contents), start=1):
             try:
@@ -100,7 +106,14 @@ def read(file: Path, complain: Callable[[str], None], progress: Callable[[int], 
     return contents
 
 
-def _readable(rows: Iterator[list[str]], complain: Callable[[str], None], contents: Contents) -> Iterator[list[str]]:
+def _first_line(stream: IO[str]) -> str:
+    try:
+        return stream.readline().lstrip("\ufeff")
+    except (EOFError, OSError, zlib.error) as error:
+        raise FileError(f"cannot be read: {error}") from None
+
+
+def _readable(rows: Reader, complain: Callable[[str], None], contents: Contents) -> Iterator[list[str]]:
     """The rows that are CSV and not empty."""
     while True:
         try:
@@ -109,8 +122,12 @@ def _readable(rows: Iterator[list[str]], complain: Callable[[str], None], conten
             return
         except csv.Error as error:
             contents.bad += 1
-            complain(f"{error}")
+            complain(f"line {rows.line_num + 1}: {error}")
             continue
+        except (EOFError, OSError, zlib.error) as error:
+            contents.bad += 1
+            complain(f"after line {rows.line_num + 1} the file cannot be read: {error}")
+            return
         if row:
             yield row
 
@@ -155,13 +172,14 @@ class _Reader:
             raise BadRowError(f"{self._contents.columns['player']} is empty")
         submitted = self._seconds(row, "submitted")
         issued = self._seconds(row, "issued") if self._get(row, "issued") else math.nan
-        claimed = self._claimed(row, submitted - issued)
+        outcome = self._get(row, "outcome")
+        counts = outcome.lower() in COUNTED
+        claimed = self._claimed(row, submitted - issued) if counts else 0
         player = self._contents.players.setdefault(name, Player())
         mark = (self._get(row, "address"), self._get(row, "agent"))
         if any(mark):
             player.seen[mark] = min(player.seen.get(mark, submitted), submitted)
-        outcome = self._get(row, "outcome")
-        if outcome.lower() not in COUNTED:
+        if not counts:
             player.refusals.append(Refusal(submitted, outcome.upper()))
             return
         player.entries.append(number)
@@ -211,7 +229,7 @@ def seconds(value: str) -> float:
         number = float(value)
     except ValueError:
         try:
-            moment = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value.upper())
         except ValueError:
             raise ValueError(f"is neither Unix time nor RFC 3339: {value[:40]!r}") from None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

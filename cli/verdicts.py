@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from services.anticheat.events import Event
 from services.anticheat.evidence import Evidence, Silence, Verdict, strongest
 from services.anticheat.groups import judge as judge_groups
 from services.anticheat.report import Course, as_dict, course
+from services.anticheat.state import PlayerState
 
 MOST_TOGETHER = 2_000_000
 """Events up to which players are compared with each other: more need more memory than a small server has."""
@@ -54,17 +56,45 @@ def _with_silence(found: Course, contents: Contents, name: str) -> Course:
     return Course(found.state, result, found.events, found.flagged_at, found.events_to_flag, found.first_rules)
 
 
-def compared(contents: Contents, say: Callable[[str], None]) -> dict[str, list[Evidence]]:
-    """What shows only when players are compared with each other, by player."""
+@dataclass
+class Together:
+    """What shows only when players are compared with each other: by player, and the groups by their members."""
+
+    players: dict[str, list[Evidence]] = field(default_factory=dict)
+    groups: dict[tuple[str, ...], list[Evidence]] = field(default_factory=dict)
+
+
+def lines(contents: Contents, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """What is said of each player, and then of each group."""
+    together = compared(contents, say)
+    for number, name in enumerate(sorted(contents.players), start=1):
+        yield verdict(contents, name, together.players)
+        say(f"{number:,} of {len(contents.players):,} players judged")
+    for number, (members, evidence) in enumerate(together.groups.items(), start=1):
+        yield _group(number, members, evidence)
+
+
+def _group(number: int, members: tuple[str, ...], evidence: list[Evidence]) -> dict[str, Any]:
+    """A group's line: what would be said of a player against whom there is nothing else."""
+    state, found = join(PlayerState(), evidence)
+    told = as_dict("", Course(state, found, 0, None, None))
+    kept = ("flagged", "severity", "first_flag_at", "events_to_flag", "evidence", "reasons")
+    return {"group": number, "members": list(members), **{name: told[name] for name in kept}}
+
+
+def compared(contents: Contents, say: Callable[[str], None]) -> Together:
+    """All players beside each other."""
     if sum(len(player.entries) for player in contents.players.values()) > MOST_TOGETHER:
         click.echo(f"Players are not compared with each other: more than {MOST_TOGETHER:,} events.", err=True)
-        return {}
+        return Together()
     say("comparing players with each other")
     names = sorted(contents.players)
     histories = {name: contents.events(name) for name in names}
-    found = {name: [item] for name, item in echoes(histories).items()}
+    found = Together({name: [item] for name, item in echoes(histories).items()})
     presences = [seen for number, name in enumerate(names) for seen in contents.players[name].presences(number)]
     for group in judge_groups(presences, dict(enumerate(histories.values()))):
-        for member in group.members:
-            found.setdefault(names[member], []).append(group.evidence)
+        members = tuple(names[member] for member in group.members)
+        found.groups.setdefault(members, []).append(group.evidence)
+        for name in members:
+            found.players.setdefault(name, []).append(group.evidence)
     return found

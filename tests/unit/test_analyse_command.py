@@ -115,9 +115,46 @@ def test_refusals_addresses_and_copies(tmp_path: Path) -> None:
     assert not told["anna"]["flagged"]
 
 
+def test_groups_have_lines_of_their_own(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    text = "user_id,completed_at,claimed_ms,ip\n"
+    for n in range(150):
+        beat = START + n * 60 + rng.uniform(-9, 9)
+        text += "".join(f"f{k},{beat + k * 5 + rng.random() * 0.2},{rng.randrange(4_000, 9_000)},1.1.1.1\n"
+                        for k in range(6))  # fmt: skip
+    lines, result = run(tmp_path, text)
+    assert result.exit_code == 0
+    groups = [line for line in lines if "members" in line]
+    assert groups
+    assert all("user_id" not in line for line in groups)
+    assert groups[0]["members"] == [f"f{k}" for k in range(6)]
+    assert groups[0]["flagged"]
+    assert groups[0]["reasons"][0]["reason"].startswith("6 accounts that share an address")
+    assert all(line["flagged"] for line in lines if "user_id" in line)
+
+
+def test_a_file_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
+    text = ("user_id,completed_at,claimed_ms\n" + rows("anna", False, 2_000)).encode()
+    whole = gzip.compress(b"user_id,a,b,completed_at,claimed_ms,c,d\n" + text.split(b"\n", 1)[1])
+    (line,), result = run(tmp_path, whole[: len(whole) // 2], "cut.csv.gz")
+    assert result.exit_code == 2
+    assert 100 < line["events"] < 2_000
+    assert "the file cannot be read" in result.stderr
+    _, result = run(tmp_path, b"\x1f\x8bnothing", "bad.csv.gz")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stderr
+
+
+def test_a_refusal_needs_no_claim(tmp_path: Path) -> None:
+    text = "user_id,completed_at,claimed_ms,outcome\nanna,1700000000,,RATE_LIMIT_EXCEEDED\nanna,1700000009,5000,ok\n"
+    (line,), result = run(tmp_path, text)
+    assert (result.exit_code, line["events"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("2023-11-14t22:13:20.250z", 1_700_000_000.25),
         ("1700000000", 1.7e9),
         ("1700000000.25", 1_700_000_000.25),
         ("1700000000250", 1_700_000_000.25),
