@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,21 @@ MOST_TOGETHER = 2_000_000
 """Events up to which players are compared with each other: more need more memory than a small server has."""
 
 
-def verdict(contents: Contents, name: str, together: Mapping[str, list[Evidence]]) -> dict[str, Any]:
+@dataclass
+class Together:
+    """What shows only when players are compared with each other: by player, and the groups by their members."""
+
+    players: dict[str, list[Evidence]] = field(default_factory=dict)
+    groups: dict[tuple[str, ...], list[Evidence]] = field(default_factory=dict)
+    histories: dict[str, list[Event]] = field(default_factory=dict)
+    """Each player's completions, where they were put together already."""
+
+
+def verdict(contents: Contents, name: str, together: Together) -> dict[str, Any]:
     """What the detectors say of one player, and after how many of their events they first said it."""
-    events = contents.events(name)
+    events = together.histories.pop(name, None) or contents.events(name)
     found = course(events, contents.players[name].refusals)
-    found = _joined(found, together.get(name, []), events)
+    found = _joined(found, together.players.get(name, []), events)
     return as_dict(name, _with_silence(found, contents, name))
 
 
@@ -56,19 +66,11 @@ def _with_silence(found: Course, contents: Contents, name: str) -> Course:
     return Course(found.state, result, found.events, found.flagged_at, found.events_to_flag, found.first_rules)
 
 
-@dataclass
-class Together:
-    """What shows only when players are compared with each other: by player, and the groups by their members."""
-
-    players: dict[str, list[Evidence]] = field(default_factory=dict)
-    groups: dict[tuple[str, ...], list[Evidence]] = field(default_factory=dict)
-
-
 def lines(contents: Contents, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """What is said of each player, and then of each group."""
     together = compared(contents, say)
     for number, name in enumerate(sorted(contents.players), start=1):
-        yield verdict(contents, name, together.players)
+        yield verdict(contents, name, together)
         say(f"{number:,} of {len(contents.players):,} players judged")
     for number, (members, evidence) in enumerate(together.groups.items(), start=1):
         yield _group(number, members, evidence)
@@ -90,7 +92,7 @@ def compared(contents: Contents, say: Callable[[str], None]) -> Together:
     say("comparing players with each other")
     names = sorted(contents.players)
     histories = {name: contents.events(name) for name in names}
-    found = Together({name: [item] for name, item in echoes(histories).items()})
+    found = Together({name: [item] for name, item in echoes(histories).items()}, histories=histories)
     presences = [seen for number, name in enumerate(names) for seen in contents.players[name].presences(number)]
     for group in judge_groups(presences, dict(enumerate(histories.values()))):
         members = tuple(names[member] for member in group.members)

@@ -68,6 +68,8 @@ def _added(state: PlayerState, evidence: Iterable[Evidence]) -> PlayerState:
     best = list(state.best)
     for item in evidence:
         best[PLACES[item.rule]] = max(best[PLACES[item.rule]], item.e_value)
+    if tuple(best) == state.best:
+        return state
     totals = tuple(
         advance(total, _mean(family, state.best), _mean(family, best))
         for family, total in zip(FAMILIES, state.totals, strict=True)

@@ -88,7 +88,8 @@ def test_an_idle_time_that_follows_from_the_play() -> None:
 
 def test_gaps_that_a_limit_made_are_not_the_players() -> None:
     rng = random.Random(11)
-    events, at = [], START
+    events: list[Event] = []
+    at = START
     for n in range(400):
         at += rng.gauss(30, 6)
         at = max(at, events[-100].submitted_at + 3_601) if n >= 100 else at
