@@ -70,7 +70,7 @@ def _flat(history: History) -> Judged:
     value = max(kurtosis, abs(skewness) / 2)
     reason = (
         f"The last {least} gaps are spread evenly between a shortest and a longest (L-kurtosis {kurtosis:.2f}), "
-        "as by a random number between two limits; people have most near the middle and some far out (0.16 or more)."
+        "as by a random number between two limits; people have most near the middle and some far out (0.160 or more)."
     )
     return history.finding(rule, value, least, reason)
 
@@ -122,6 +122,6 @@ def _even(history: History, rule: str, values: Floats, what: str) -> Judged:
     value, _ = l_moments(values[-least:])
     reason = (
         f"{least} {what} are as often short as long (L-skewness {value:.2f}), as from a random number generator; "
-        "people are late more than early (0.2 or more)."
+        "people are late more than early (0.3 or more)."
     )
     return history.finding(rule, value, least, reason)

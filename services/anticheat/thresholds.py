@@ -65,11 +65,11 @@ TABLE = {
         ),
         Threshold(
             "even_gaps", "A", "L-skewness, last 360 gaps", 0.045, 0.12, 360,
-            "one person 0.28 at least; uniform and normal jitter 0 +- 0.022; exact lognormal of spread 0.2: 0.097",
+            "one person 0.305 at least; uniform and normal jitter 0 +- 0.022; exact lognormal of spread 0.2: 0.097",
         ),
         Threshold(
             "even_idles", "A", "L-skewness, last 360 idle times", 0.045, 0.12, 360,
-            "one person 0.3 at least; uniform and normal jitter 0 +- 0.022",
+            "one person 0.303 at least; uniform and normal jitter 0 +- 0.022",
         ),
         Threshold(
             "impossible_claims", "B", "claims over the server's clock, share of last 510", 0.3, 0.1, 20,
@@ -127,7 +127,7 @@ TABLE = {
         ),
         Threshold(
             "flat_gaps", "A", "L-kurtosis, or half the L-skewness if that is more, last 200 gaps", 0.035, 0.09, 200,
-            "one person 0.155 at least; uniform jitter 0 +- 0.02, normal 0.12 and not meant",
+            "one person 0.160 at least; uniform jitter 0 +- 0.02, normal 0.12 and not meant",
         ),
         Threshold(
             "linked_idles", "A", "rank correlation of idle time and play, last 60", 0.93, 0.80, 60,
