@@ -196,6 +196,7 @@ class Stack(Session):
         flower = address(flower_host(self.settings), self.settings.flower_port)
         rows = [
             ("Scoreboard", f"{self.url}/"),
+            ("Review", f"{self.url}/review"),
             ("API documents", f"{self.url}/api/docs"),
             ("Flower", f"{flower}/"),
         ]

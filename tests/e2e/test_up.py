@@ -70,7 +70,7 @@ def folder() -> Iterator[Path]:
 def test_the_whole_life_of_an_up(folder: Path) -> None:
     with Up(folder, "--players", "2") as first:
         first.wait_until_ready()
-        assert first.get("/") == first.get("/readyz") == first.get("/api/docs") == 200
+        assert first.get("/") == first.get("/review") == first.get("/readyz") == first.get("/api/docs") == 200
         account = first.log_in("demo", first.secrets["DEMO_PLAYER_PASSWORD"])
         assert first.log_in("analyst", first.secrets["DEMO_ANALYST_PASSWORD"])["role"] == "analyst"
         data = folder / "data"
