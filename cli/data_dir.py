@@ -14,7 +14,7 @@ from pathlib import Path
 from cli.env_file import keep_secrets, write_env_file
 from config.settings import DEFAULT_DATA_DIR, PREFIX
 
-READABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+READABLE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # pragma: allowlist secret -- letters
 """Without those that are taken for one another."""
 HANDOVER_SECONDS = 10.0
 
