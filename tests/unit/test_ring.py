@@ -19,7 +19,8 @@ FRAME = b"a board of ten rows" * 50
 @pytest.fixture
 def ring() -> Iterator[Ring]:
     opened = open_ring()
-    assert opened is not None, "these tests need a kernel with io_uring"
+    if opened is None:
+        pytest.skip("io_uring is forbidden here; test_hub.py has the way without it")
     yield opened
     opened.close()
 
@@ -110,8 +111,7 @@ def test_who_gets_the_number_of_one_that_closed_gets_nothing_that_was_meant_for_
         end.close()
 
 
-def test_a_ring_that_fails_has_sent_nothing(pairs: Pairs) -> None:
-    ring = Ring()
+def test_a_ring_that_fails_has_sent_nothing(ring: Ring, pairs: Pairs) -> None:
     os.close(ring._number)
     ((here, there), *_) = pairs
     assert ring.send(b"?", [here.fileno()]) == []
