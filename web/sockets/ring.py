@@ -48,6 +48,7 @@ def open_ring() -> Ring | None:
             if ring.send(b"?", [here.fileno()]) == [1]:
                 return ring
         ring.close()
+        log.info("io_uring does not do what it should here, so frames are sent one by one")
     except OSError as error:
         log.info("no io_uring here, so frames are sent one by one: %s", error)
     return None
