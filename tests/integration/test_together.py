@@ -76,8 +76,9 @@ def test_accounts_that_keep_step_join_each_members_case(
 ) -> None:
     looked = analyse_groups(resources)
     assert looked is not None
-    assert (looked.sets, looked.players, looked.left, len(looked.found)) == (1, 5, 0, 4)
-    assert accused(people) == {"in_step": {player.user_id for player in farm[:4]}}
+    assert (looked.sets, looked.players, looked.left, len(looked.found)) == (1, 5, 0, 8)
+    members = {player.user_id for player in farm[:4]}
+    assert accused(people) == {"in_step": members, "in_turn": members}
     assert people.execute("SELECT DISTINCT family, severity FROM evidence") == [("F", "medium")]
 
 
@@ -86,7 +87,7 @@ def test_twice_is_once_and_one_pass_at_a_time(resources: Resources, people: Peop
     looked = analyse_groups(resources)
     assert looked is not None
     assert looked.found == []
-    assert len(people.execute("SELECT FROM evidence")) == 4
+    assert len(people.execute("SELECT FROM evidence")) == 8
     with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": together.GROUPS_LOCK})
         assert analyse_groups(resources) is None
@@ -101,7 +102,7 @@ def test_a_verdict_of_a_group_counts_with_the_players_own(
     start = (time.time() // WINDOW_SECONDS + 1) * WINDOW_SECONDS
     clockwork = [Event(n, "puzzle", start + n * 30 - 21.0, start + n * 30, 20_000 + n * 7) for n in range(1, 100)]
     people.have_played(farm[0], clockwork)
-    assert analyse_player(resources, farm[0].user_id).outcome == "flag high: regularity, groups"
+    assert analyse_player(resources, farm[0].user_id).outcome == "flag high: regularity, claim against clock, groups"
     assert people.execute("SELECT severity, held FROM review_cases WHERE user_id = :id", id=farm[0].user_id) == [
         ("high", True)
     ]
