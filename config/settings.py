@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         True, description="Whether frames go out through io_uring, many in one system call, where the kernel allows it."
     )
     strangers_per_address: int = Field(
-        1_000, ge=0, description="WebSockets one process holds from one address that name no player; 0 is no limit."
+        1_000,
+        ge=0,
+        description="WebSockets one process holds from one address that neither name a player nor watch a public "
+        "board; 0 is no limit.",
     )
     analysis_window: int = Field(60, ge=1, le=3_600, description="Seconds between two analyses of one player.")
 

@@ -105,8 +105,7 @@ class Hub:
         if member.closing:
             return False
         self._leave_player(member)
-        if user_id != ANYBODY:
-            self.strangers.remove(member)
+        self.strangers.remove(member)
         self._players.setdefault(user_id, []).append(member)
         member.user_id = user_id
         return True
