@@ -59,7 +59,7 @@ def prepare(players: int) -> ClusterSession:
     own = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) and value}
     own.pop(f"{PREFIX}DATA_DIR", None)
     environment = topology.environment(places, own)
-    servers, parts = list(topology.server_parts(places)), [_quick_to_end(one) for one in topology.own_parts(places)]
+    servers, parts = (list(map(_quick_to_end, one(places))) for one in (topology.server_parts, topology.own_parts))
     names = [*(part.name for part in (*servers, *parts)), PLAYERS.name, MIGRATIONS, *DEMO_ACCOUNTS]
     output = Output(sys.stdout, names, data.logs)
     supervisor = Supervisor(output, environment, [lock])
@@ -67,8 +67,12 @@ def prepare(players: int) -> ClusterSession:
 
 
 def _quick_to_end(part: Part) -> Part:
-    """Nobody is left to take a web server's clients over when all of them end."""
-    return replace(part, stop_signal=signal.SIGINT, patience=2.0) if part.name in {*WEB, *LIVE} else part
+    """Nobody is left to take over from a part when all of them end, so there is no use in waiting for that."""
+    if part.name in {*WEB, *LIVE}:
+        return replace(part, stop_signal=signal.SIGINT, patience=2.0)
+    if part.name in ETCD:
+        return replace(part, stop_signal=signal.SIGKILL, patience=0.5)  # All that it has said is on the disk.
+    return part
 
 
 @dataclass
