@@ -28,10 +28,7 @@ def test_strangers_from_one_address_are_limited_and_players_are_not(stack: Stack
 def test_watchers_of_a_public_board_are_no_strangers(stack: Stack) -> None:
     with stack.another_web(STRANGERS_PER_ADDRESS="2", PUBLIC_BOARD="true") as web, ExitStack() as open_sockets:
         for _ in range(4):
-            open_sockets.enter_context(Wire(web.port)).join()
-        for _ in range(2):
-            open_sockets.enter_context(Wire(web.port))
-        assert open_sockets.enter_context(Wire(web.port)).status == 429
+            assert open_sockets.enter_context(Wire(web.port)).join()["version"] >= 0
 
 
 def joins(port: int) -> bool:
