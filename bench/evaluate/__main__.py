@@ -13,6 +13,10 @@ from services.anticheat.evidence import FAMILIES
 OUT = Path(__file__).parents[2] / "docs" / "evaluation"
 DRAFT, HELD_OUT = 1, 20_261_127
 """Thresholds were set looking at the first seed; the reported table is of the second, which was used once."""
+SEEDS = {
+    DRAFT: "the one for tuning, so the figures flatter; `ARGS=--held-out` takes one that was not looked at",
+    HELD_OUT: "used once, after the thresholds were fixed",
+}
 TEXT = Path(__file__).with_name("README.template.md")
 
 
@@ -45,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     mean, most, size = measure.costs(seed)
     text = TEXT.read_text(encoding="utf-8").format(
         honest=tables.honest_table(rows), cheats=tables.cheats_table(found), crowds=tables.crowds_table(crowds, copies),
-        looks=looks, aim=aim, seed=seed, bots=bots, players=players, mean=mean, most=most, size=size,
+        looks=looks, aim=aim, seed=seed, which=SEEDS[seed], bots=bots, players=players, mean=mean, most=most, size=size,
     )  # fmt: skip
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
