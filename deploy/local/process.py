@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -28,37 +29,39 @@ class Part:
         plan: supervisor.Part,
         environment: dict[str, str],
         log: Path,
-        guard: Guard,
-        prepare: Callable[[], None] = lambda: None,
+        guard: Guard | None = None,
+        root: Path = ROOT,
     ) -> None:
-        """Nothing is started. `prepare` is called before each start."""
+        """Nothing is started. The guard ends what is left should this process be killed; `root` is the source tree."""
         self.plan = plan
         self.name = plan.name
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = environment | dict(plan.environment)
         self._guard = guard
-        self._prepare = prepare
+        self._root = root
 
-    def start(self) -> None:
-        """Start, or start again on the same data. Harmless while it runs."""
+    def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Start, or start again on the same data, with more in its environment. Harmless while it runs."""
         if self.alive:
             return
         self.kill()
-        self._prepare()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 found(self.plan.argv[0], *self.plan.argv[1:]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
-                env=self._environment,
+                cwd=self._root,
+                env={**self._environment, **variables},
                 start_new_session=True,
                 preexec_fn=die_with_parent(self.plan.death_signal),  # noqa: PLW1509 -- two system calls, no locks
                 **(self.plan.identity.popen_arguments() if self.plan.identity else {}),
             )
-        self._guard.watch(self.process.pid, self.plan.death_signal)
+        if self._guard:
+            self._guard.watch(self.process.pid, self.plan.death_signal)
+            if self.plan.pid_file:
+                self._guard.watch_file(self.plan.pid_file, signal.SIGQUIT)
 
     @property
     def alive(self) -> bool:
@@ -83,7 +86,8 @@ class Part:
         self._signal_all(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
-            self._guard.forget(self.process.pid)
+            if self._guard:
+                self._guard.forget(self.process.pid)
             self.process = None
 
     def kill_main(self) -> None:

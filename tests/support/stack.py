@@ -9,21 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, Self, TypeVar
 
 import httpx
 import psutil
 
+from cli import supervisor
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, free_port
-from cli.lifetime import die_with_parent
 from cli.parts import PARTS
 from config.catalogue import BOARD
 from config.settings import Settings
+from deploy.local import process
 from models.migrate import upgrade
 from services.resources import Resources, for_background
 from services.verify import verify
@@ -45,32 +45,11 @@ def wait_for(found: Callable[[], T], seconds: float = 15.0, what: str = "it") ->
     return result
 
 
-class Part:
-    """One process of Fairboard with its children, which form a group."""
+class Part(process.Part):
+    """One process of Fairboard with its children."""
 
-    def __init__(
-        self, name: str, argv: list[str], environment: dict[str, str], log: Path, *, root: Path = ROOT
-    ) -> None:
-        self.name = name
-        self.log = log
-        self._root = root
-        self._argv = argv
-        self._environment = environment
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Start, or start again, with more in its environment."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [str(PROGRAMS / self._argv[0]), *self._argv[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._root,
-                env={**self._environment, **variables},
-                start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 -- two system calls, no locks
-            )
+    def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path, root: Path = ROOT) -> None:
+        super().__init__(supervisor.Part(name, argv, patience=10.0), environment, log, root=root)
 
     @property
     def pid(self) -> int:
@@ -80,34 +59,15 @@ class Part:
 
     def children(self) -> list[int]:
         """The other processes of this part."""
-        return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
+        return [pid for pid in self.pids if pid != self.pid]
 
     def send(self, signum: signal.Signals) -> None:
         """Signal the main process."""
         os.kill(self.pid, signum)
 
-    def kill(self) -> None:
-        """End the main process as `kill -9` does, and what it leaves, as the supervisor of `fairboard up` does."""
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process = None
-
     def stop(self, seconds: float = 10.0) -> None:
         """End in an orderly way."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=seconds)
-        self.kill()
-
-    def text(self) -> str:
-        """All that it has logged."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        self.terminate(seconds)
 
 
 class Web(NamedTuple):
