@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -13,10 +13,13 @@ from web.schemas import Answer, Body
 
 def _moment(value: object) -> datetime:
     """RFC 3339, with its zone: a time without one would be guessed."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError("must be a time like 2026-05-01T12:00:00Z")
-    return moment
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None and moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a time like 2026-05-01T12:00:00Z")
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]

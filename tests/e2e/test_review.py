@@ -141,6 +141,7 @@ def test_a_case_that_does_not_exist(analyst: Player, case: str) -> None:
         {"decision": "confirm", "note": "x", "reverse": {}},
         {"decision": "confirm", "note": "x", "reverse": {"since": "yesterday"}},
         {"decision": "confirm", "note": "x", "reverse": {"since": 1_700_000_000}},
+        {"decision": "confirm", "note": "x", "reverse": {"since": "0001-01-01T00:00:00+14:00"}},
         {"decision": "confirm", "note": "x", "reverse": {"since": "2026-05-01T12:00:00"}},
         {
             "decision": "confirm",
