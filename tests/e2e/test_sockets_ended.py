@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.socket_leases import key
-from tests.support.players import Player, log_in
+from tests.support.players import PASSWORD, Player, log_in
+from tests.support.problems import assert_problem
 from tests.support.sockets import JOIN, Wire
 from tests.support.stack import Stack, wait_for
 
@@ -32,6 +33,21 @@ def test_logging_out_closes_the_sockets_of_that_session_only(player: Player, new
         assert_lives(elsewhere)
         assert_lives(foreign)
     other_session.close()
+
+
+def test_a_new_password_closes_the_sockets_of_the_other_sessions(stack: Stack, player: Player) -> None:
+    elsewhere = log_in(stack, player.username)
+    with Wire(stack, player.access) as mine, Wire(stack, elsewhere.access) as theirs:
+        mine.expect("connected")
+        theirs.expect("connected")
+        body = {"currentPassword": PASSWORD, "newPassword": "another passphrase that is long enough"}
+        assert player.post("/api/auth/password", body).status_code == 204
+        assert theirs.closed() == 4401
+        assert_lives(mine)
+    assert_problem(elsewhere.get("/api/me"), 401, "INVALID_TOKEN")
+    assert_problem(player.post("/api/auth/password", body), 401, "INVALID_CREDENTIALS")
+    assert player.get("/api/me").status_code == 200
+    elsewhere.close()
 
 
 def test_a_spent_refresh_token_closes_the_sockets_of_the_stolen_session(player: Player) -> None:
