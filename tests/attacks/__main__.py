@@ -8,28 +8,14 @@ make attack ARGS='--part 100'  a hundredth of each
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from tests.attacks import logins, mutations, races, schema, wire
 from tests.attacks.outcome import Outcome
-from tests.processes import ROOT
+from tests.attacks.report import keep, row
 from tests.support.balancer import balancer_before, trusting
 from tests.support.ground import make_settings, opened, running_servers
 from tests.support.stack import Stack, running_stack
-
-REPORT = ROOT / "docs" / "attacks.md"
-HEAD = """# Attacks
-
-Written by `make attack`, which runs them against real servers; a run of one of them replaces its row. Small ones run
-with the tests. What each is against is in [security.md](security.md).
-
-| attack | tries | wanted | found | held | seconds | when and where |
-|---|---|---|---|---|---|---|
-"""
 
 
 def on_servers(attack: Callable[..., Outcome]) -> Callable[[int], Outcome]:
@@ -102,31 +88,6 @@ def main() -> None:
         if arguments.part == 1:
             keep(outcome)
     raise SystemExit(0 if held else 1)
-
-
-def row(outcome: Outcome) -> str:
-    """A line of the table."""
-    held = "yes" if outcome.held else "**no**"
-    where = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    cells = (
-        outcome.attack,
-        f"{outcome.tries:,}",
-        outcome.wanted,
-        outcome.found,
-        held,
-        f"{outcome.seconds:,.0f}",
-        where,
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def keep(outcome: Outcome) -> None:
-    """Put a row into the report, in the place of the last one of the same attack."""
-    before = REPORT.read_text("utf-8").splitlines() if REPORT.exists() else []
-    rows = {line.split(" | ")[0]: line for line in before if re.match(r"\| .* \| [\d,]+ \|", line)}
-    line = row(outcome)
-    rows[line.split(" | ")[0]] = line
-    REPORT.write_text(HEAD + "\n".join(rows.values()) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("frames", "tokens", "canonical")
+from tests.attacks.outcome import Outcome
+from tests.attacks.report import keep
+
+TITLES = {"frames": "the parser of frames", "tokens": "the readers of tokens", "canonical": "canonical JSON"}
+NAMES = tuple(TITLES)
+WORTH_KEEPING = 60
+"""Seconds: shorter runs stay out of docs/attacks.md."""
 
 
 def main() -> None:
@@ -40,7 +47,19 @@ def _fuzz(name: str, seconds: int) -> bool:
     print(f"== {name}: {' | '.join(summary)}")
     if done.returncode:
         print("\n".join(told[-40:]))
+    if seconds >= WORTH_KEEPING:
+        keep(_outcome(name, told, done.returncode, seconds))
     return done.returncode == 0
+
+
+def _outcome(name: str, told: list[str], code: int, seconds: int) -> Outcome:
+    """What Atheris said at its end."""
+    text = "\n".join(told)
+    runs, covered = re.findall(r"^Done (\d+) runs", text, re.MULTILINE), re.findall(r"DONE +cov: (\d+)", text)
+    found = f"{'nothing' if code == 0 else 'a failure'}; {covered[0] if covered else 'unknown'} branches covered"
+    return Outcome(
+        f"Atheris on {TITLES[name]}", int(runs[0]) if runs else 0, "nothing fails", found, code == 0, seconds
+    )
 
 
 def _fuzz_here(name: str, folder: str, arguments: list[str]) -> None:
