@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from celery import Celery
@@ -50,6 +51,11 @@ def sent_by_name(folder: str) -> set[str]:
 
 def test_there_are_the_tasks_that_the_protocol_names() -> None:
     assert tasks().items() >= EXPECTED.items()
+
+
+def test_architecture_lists_every_task_with_its_queue() -> None:
+    text = Path(ROOT, "docs", "architecture.md").read_text("utf-8")
+    assert dict(re.findall(r"^\| `([a-z]+\.\w+)` \| `(\w+)` \|", text, re.MULTILINE)) == tasks()
 
 
 def test_every_bell_has_a_task_on_the_queue_that_it_rings() -> None:
