@@ -11,10 +11,11 @@ from cli.main import COMMANDS
 from models.tables import Base
 from tests.processes import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *(page for folder in ("docs", "bench", "deploy") for page in (ROOT / folder).rglob("*.md"))]
+PAGES = [page for pattern in ("*.md", "docs/**/*.md", "bench/**/*.md", "deploy/**/*.md") for page in ROOT.glob(pattern)]
 DOCUMENTS = sorted(page for page in PAGES if not page.name.endswith(".template.md"))
+FOLDERS = "web|services|workers|models|config|cli|deploy|drills|bench|tests|requirements"
 LINKS = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
-PATHS = re.compile(r"`((?:web|services|workers|models|config|cli|deploy|drills|bench|tests|requirements)/[\w/.-]+\.\w+)`")
+PATHS = re.compile(rf"`((?:{FOLDERS})/[\w/.-]+\.\w+)`")
 GONE = {"web/sockets/transport.py"}
 """What decision 4 tells of and decision 11 took away."""
 each_document = pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
