@@ -17,7 +17,7 @@ from services.leaderboard.standings import top
 from services.redis_client import RedisUnavailableError, translate_outage
 
 POLL_SECONDS = 0.03
-GIVE_UP_SECONDS = 90.0
+GIVE_UP_SECONDS, QUIET_SECONDS = 90.0, 30.0
 KEYS = BoardKeys(BOARD)
 
 
@@ -44,7 +44,7 @@ def read_truth(site: Site, players: Sequence[int]) -> Truth:
     return Truth(entries, scores, _scores_in_redis(site, list(scores)), _top(site), hidden, tuple(site.differences()))
 
 
-def wait_quiet(site: Site, seconds: float = GIVE_UP_SECONDS) -> bool:
+def wait_quiet(site: Site, seconds: float = QUIET_SECONDS) -> bool:
     """Return when nothing is on its way any more: an empty outbox, and a board in Redis that is PostgreSQL's."""
     return until(lambda: _outbox_empty(site) and not missing_in_redis(site, standings(site)), seconds) is not None
 
