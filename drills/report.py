@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +15,22 @@ FOLDER = Path(__file__).parent
 KEPT = FOLDER / "results.json"
 PAGE = FOLDER.parent / "docs" / "drills.md"
 TEMPLATE = FOLDER / "drills.template.md"
-SHOWN = ("row", "fault", "ground", "acknowledged", "lost", "duplicated", "outage", "redis", "sockets", "slowest")
+SHOWN = (
+    "row",
+    "fault",
+    "ground",
+    "acknowledged",
+    "lost",
+    "duplicated",
+    "outage",
+    "redis",
+    "sockets",
+    "slowest",
+    "load",
+)
 HEADINGS = (
     *("row", "fault", "on", "acknowledged", "lost", "duplicated", "outage", "Redis equal after", "sockets equal after"),
-    *("slowest answer", "held", "seed, date"),
+    *("slowest answer", "load average", "held", "seed, date"),
 )
 HEAD = "row  held  acknowledged  lost  duplicated  outage   Redis equal  sockets equal  fault"
 
@@ -54,6 +67,7 @@ def keep(result: Result) -> None:
         "slowest": seconds(result.slowest),
         "failed": result.failed,
         "held": result.held,
+        "load": f"{os.getloadavg()[1]:.1f}",
         "problems": list(result.problems),
         "notes": list(result.notes),
         "seed": result.seed,
@@ -112,7 +126,7 @@ def _drills(kept: dict[str, Any]) -> str:
 
 def _row(one: dict[str, Any]) -> str:
     held = "yes" if one["held"] else "**no**"
-    cells = [*(str(one[name]) for name in SHOWN), held, f"{one['seed']}, {one['date']}"]
+    cells = [*(str(one.get(name, "")) for name in SHOWN), held, f"{one['seed']}, {one['date']}"]
     return f"| {' | '.join(cells)} |"
 
 

@@ -59,8 +59,11 @@ def cut_from_etcd(scene: Scene) -> None:
     part = _site(scene).primary
     assert part.process is not None
     os.kill(part.process.pid, signal.SIGSTOP)
-    _served_by_another(scene, part.name)
-    scene.wait_for_more(20)
+    begun = time.monotonic()
+    scene.wait(lambda: _site(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
+    led = time.monotonic() - begun
+    scene.wait_for_more(20)  # The old one still takes connections, but nobody confirms its commits.
+    scene.notes.append(f"another primary after {led:.1f} s; served again after {time.monotonic() - begun:.1f} s")
     part.thaw()
 
 
