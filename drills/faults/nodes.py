@@ -107,11 +107,14 @@ def rolling(scene: Scene) -> None:
     for name, part in scene.site.parts.items():
         if name in spared:
             continue
+        known = len(scene.load.history.failures)
         part.terminate()
         part.start()
         if name in (*WEB, *POSTGRES, *REDIS) or name.startswith("live"):
             cluster.wait_ready()
         scene.wait_for_more(5)
+        if more := len(scene.load.history.failures) - known:
+            scene.notes.append(f"{more} requests failed while {name} was restarted")
     failed = scene.load.history.failures[before:]
     scene.require(f"no failed request: {len(failed)}, such as {failed[:3]}", holds=not failed)
 
