@@ -76,7 +76,8 @@ def _wanted(name: str, arguments: argparse.Namespace, *, quick: bool) -> bool:
 
 
 def _chosen_sabotages(arguments: argparse.Namespace) -> list[sabotage.Sabotage]:
-    return [one for one in sabotage.ALL if _wanted(one.name, arguments, quick=one.quick)]
+    wanted = [one for one in sabotage.ALL if _wanted(one.name, arguments, quick=one.quick)]
+    return wanted if arguments.on != "cluster" else []
 
 
 def _arguments() -> argparse.Namespace:
