@@ -122,25 +122,23 @@ def exhausted_pool(scene: Scene) -> None:
 
 
 def many_posts(scene: Scene) -> None:
-    """200 posts of one token, over both processes, while PostgreSQL is killed. Five players in turn."""
-    told: list[str] = []
-    for number in range(scene_rounds(scene)):
-        person = scene.spare[number]
-        token = scene.load.token(person)
-        scene.lasts((round_of(token) + SPARE_MS) / 1000)  # The player plays.
-        killer = threading.Timer(scene.random.uniform(0.0, 0.3), scene.site.primary.kill)
-        killer.start()
-        attempts = scene.load.post_together(token, person, POSTS)
-        killer.join()
-        scene.site.primary.start()
-        settled(scene, {token: number})
-        told.append(str(sum(attempt.outcome is Outcome.OK for attempt in attempts)))
+    """200 posts of one token over both processes: in peace, and then while PostgreSQL is killed."""
+    told = [str(_posts(scene, number, killed=number > 0)) for number in range(2 if scene.quick else 5)]
     scene.notes.append(f"answers that paid among {POSTS} posts, by round: {', '.join(told)}")
 
 
-def scene_rounds(scene: Scene) -> int:
-    """How many players post."""
-    return 2 if scene.quick else 5
+def _posts(scene: Scene, number: int, *, killed: bool) -> int:
+    """How many posts of one token were paid."""
+    person = scene.spare[number]
+    token = scene.load.token(person)
+    scene.lasts((round_of(token) + SPARE_MS) / 1000)  # The player plays.
+    killer = threading.Timer(scene.random.uniform(0.0, 0.3), scene.site.primary.kill if killed else lambda: None)
+    killer.start()
+    attempts = scene.load.post_together(token, person, POSTS)
+    killer.join()
+    scene.site.primary.start()
+    settled(scene, {token: number})
+    return sum(attempt.outcome is Outcome.OK for attempt in attempts)
 
 
 DRILLS = (
