@@ -6,7 +6,6 @@ asks again with the same token until it knows what became of it. Followers hold 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import random
 import ssl
@@ -23,6 +22,7 @@ from drills.people import Person
 from drills.roster import Roster
 from drills.wire import NO_ANSWER, Answer, Wire
 from fairboard_client import checksum
+from tests.support.tokens import digest
 
 T = TypeVar("T")
 ACTION = "reaction"
@@ -45,11 +45,6 @@ class Plan:
     followers: int = 4
     rest: float = 0.1
     keep_connections: bool = True
-
-
-def digest(token: str) -> str:
-    """How PostgreSQL knows an action token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def body_of(token: str) -> dict[str, Any]:

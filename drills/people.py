@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import jwt
-
 from config.settings import Settings
+from tests.support.tokens import access_token
 
 LIFE_SECONDS = 7_200
 Ask = Callable[..., list[tuple[object, ...]]]
@@ -37,28 +34,13 @@ class Person:
 def join(ask: Ask, settings: Settings, size: int) -> list[Person]:
     """So many new players."""
     rows = ask(_JOIN, ([f"d-{secrets.token_hex(8)}" for _ in range(size)],))
-    return [Person(int(str(user)), access_token(settings, int(str(user)), str(session))) for user, session in rows]
+    return [
+        Person(int(str(user)), access_token(settings, int(str(user)), str(session), life=LIFE_SECONDS))
+        for user, session in rows
+    ]
 
 
 def retire(ask: Ask, players: Sequence[int]) -> None:
     """Take players off the board, so that those of the next drill can reach its top."""
     ask("UPDATE users SET status = 'suspended' WHERE id = ANY(%s)", (list(players),))
     ask("SELECT set_hidden(id, true) FROM users WHERE id = ANY(%s)", (list(players),))
-
-
-def access_token(settings: Settings, user_id: int, session_id: str) -> str:
-    """An access token as the server signs it."""
-    now, secret = int(time.time()), settings.jwt_secret[0]
-    claims = {
-        "sub": str(user_id),
-        "sid": session_id,
-        "type": "access",
-        "iss": "fairboard",
-        "aud": "fairboard",
-        "jti": str(uuid.uuid4()),
-        "fresh": False,
-        "iat": now,
-        "nbf": now - 1,
-        "exp": now + LIFE_SECONDS,
-    }
-    return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": settings.jwt_key_id(secret)})

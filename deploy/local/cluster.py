@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 from cli import supervisor
 from cli.guarded import Guard
 from deploy.local import state, topology
-from deploy.local.places import BALANCER, LIVE, WEB, Places
+from deploy.local.places import Places
 from deploy.local.process import ROOT, Part, found
 
 T = TypeVar("T")
@@ -49,24 +49,9 @@ class Cluster:
         return topology.site(self.places)
 
     @property
-    def ws_url(self) -> str:
-        """The balancer for sockets."""
-        return f"wss://{self.places.address(BALANCER)}/ws"
-
-    @property
     def authority(self) -> Path:
         """The certificate that a client of the balancer trusts."""
         return topology.authority(self.places)
-
-    @property
-    def web_urls(self) -> dict[str, str]:
-        """The HTTP servers behind the balancer, by name."""
-        return {name: f"http://{self.places.address(name)}" for name in WEB}
-
-    @property
-    def live_urls(self) -> dict[str, str]:
-        """The socket servers behind the balancer, by name."""
-        return {name: f"http://{self.places.address(name)}" for name in LIVE}
 
     @property
     def ports(self) -> Mapping[str, int]:

@@ -90,12 +90,6 @@ class Part:
                 self._guard.forget(self.process.pid)
             self.process = None
 
-    def kill_main(self) -> None:
-        """End the main process alone and at once; what it leaves goes on, or not."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
     def freeze(self) -> None:
         """Stop all its processes: connections hang instead of being refused."""
         self._signal_all(signal.SIGSTOP)

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from drills.faults.common import COMPLETING, machine, owner, settled
 from drills.history import Attempt, Outcome
 from drills.link import Deed, Trap
-from drills.load import SPARE_MS, digest, round_of
+from drills.load import SPARE_MS, round_of
 from drills.scene import Drill, Scene
+from tests.support.tokens import digest
 
 FULL_BYTES = 65_536
 """PostgreSQL takes a limit on the size of files for a full disk, by its own comment in postmaster.c."""

@@ -19,6 +19,7 @@ from services import action_tokens
 from services.errors import FairboardError
 from services.resources import Resources
 from tests.attacks.outcome import Clock, Outcome
+from tests.support import nowhere
 from tests.support.tokens import seal
 from web.app import create_app
 from web.tokens import make_tokens, read_access_token, read_refresh_token
@@ -107,13 +108,7 @@ def mutants(chance: random.Random, genuine: list[str], tries: int) -> list[tuple
 
 def settings_nowhere() -> Settings:
     """Settings whose servers are not there: opening a token needs none."""
-    values: dict[str, Any] = {
-        "database_url": "postgresql://nobody@127.0.0.1:9/none",
-        "redis_url": "redis://127.0.0.1:9/0",
-        "jwt_secret": uuid.uuid4().hex * 2,
-        "token_keys": Fernet.generate_key().decode(),
-    }
-    return Settings(_env_file=None, **values)
+    return nowhere.settings(jwt_secret=uuid.uuid4().hex * 2, token_keys=Fernet.generate_key().decode())
 
 
 def access_tokens(tries: int, seed: int = 1) -> Outcome:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.attacks.outcome import Clock, Outcome
-from tests.support.players import PASSWORD, log_in, new_name
+from tests.support.players import sign_up_as
 from tests.support.schema import ENDS_THE_SESSION, report, run, without_limits
 from tests.support.stack import Stack
 
@@ -18,15 +18,13 @@ LIFE = "7200"
 
 def examples(stack: Stack, each: int) -> Outcome:
     """So many examples for each call of the document, as an analyst, who may call everything."""
-    clock, name = Clock(), new_name()
-    made = stack.command("create-user", name, "--role", "analyst", "--password-stdin", text=PASSWORD + "\n")
-    assert made.returncode == 0, made.stderr
+    clock = Clock()
     with (
         tempfile.TemporaryDirectory() as folder,
         without_limits(stack),
         stack.another_web(ACCESS_TOKEN_SECONDS=LIFE, WEB_WORKERS="2") as web,
     ):
-        analyst = log_in(stack, name, url=web.url)
+        analyst = sign_up_as(stack, "analyst", url=web.url)
         done = run(
             stack,
             Path(folder),

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
-from tests.support.players import PASSWORD, Player, log_in, new_name
+from tests.support.players import PASSWORD, Player, sign_up_as
 from tests.support.stack import Stack
 from tests.support.suspects import AWAKE, REPLAY, STEADY, accuse, look_now, machine, person, write_past
 from tests.support.visits import Visit
@@ -22,10 +22,7 @@ AXE = Axe()
 @pytest.fixture(scope="module")
 def analyst(stack: Stack) -> Iterator[Player]:
     """An analyst who is logged in."""
-    name = new_name()
-    made = stack.command("create-user", name, "--role", "analyst", "--password-stdin", text=PASSWORD + "\n")
-    assert made.returncode == 0, made.stderr
-    logged_in = log_in(stack, name)
+    logged_in = sign_up_as(stack, "analyst")
     yield logged_in
     logged_in.close()
 

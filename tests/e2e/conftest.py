@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.players import Player, sign_up
+from tests.support.players import Player, sign_up, sign_up_as
 from tests.support.stack import Stack
 
 
@@ -42,11 +42,6 @@ def player(newcomer: Callable[[], Player]) -> Player:
 @pytest.fixture(scope="session")
 def analyst(stack: Stack) -> Iterator[Player]:
     """An analyst who is logged in."""
-    from tests.support.players import PASSWORD, log_in, new_name  # noqa: PLC0415
-
-    name = new_name()
-    made = stack.command("create-user", name, "--role", "analyst", "--password-stdin", text=PASSWORD + "\n")
-    assert made.returncode == 0, made.stderr
-    logged_in = log_in(stack, name)
+    logged_in = sign_up_as(stack, "analyst")
     yield logged_in
     logged_in.close()

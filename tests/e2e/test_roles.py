@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.players import PASSWORD, Player, log_in, new_name
+from tests.support.players import PASSWORD, Player, new_name, sign_up_as
 from tests.support.problems import assert_problem
 from tests.support.stack import Stack
 
@@ -21,12 +21,7 @@ NOT_BY_ACCESS_TOKEN = {"/api/auth/refresh", "/api/auth/logout"}
 @pytest.fixture(scope="module")
 def by_role(stack: Stack) -> Iterator[dict[str, Player]]:
     """Somebody of each role."""
-    made = {}
-    for role in ROLES:
-        name = new_name()
-        done = stack.command("create-user", name, "--role", role, "--password-stdin", text=PASSWORD + "\n")
-        assert done.returncode == 0, done.stderr
-        made[role] = log_in(stack, name)
+    made = {role: sign_up_as(stack, role) for role in ROLES}
     yield made
     for player in made.values():
         player.close()

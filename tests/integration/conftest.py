@@ -64,6 +64,20 @@ def player(people: People) -> Player:
     return people.join()
 
 
+@pytest.fixture
+def analyst(people: People) -> Player:
+    """Who decides."""
+    return people.join(role="analyst")
+
+
+@pytest.fixture
+def suspect(people: People, player: Player) -> Player:
+    """A player with 100, 500 and 250 points."""
+    for action in ("reaction", "puzzle", "typing"):
+        people.complete(player, action)
+    return player
+
+
 @pytest.fixture(scope="session")
 def lasting_race(settings: Settings) -> Iterator[Race]:
     """Four processes beside this one."""

@@ -23,20 +23,6 @@ from services.voiding import Choice, Order
 from tests.support.people import People, ranking
 
 
-@pytest.fixture
-def analyst(people: People) -> Player:
-    """Who decides."""
-    return people.join(role="analyst")
-
-
-@pytest.fixture
-def suspect(people: People, player: Player) -> Player:
-    """A player with 100, 500 and 250 points."""
-    for action in ("reaction", "puzzle", "typing"):
-        people.complete(player, action)
-    return player
-
-
 def moments(people: People, player: Player) -> list[Any]:
     """When each of the player's entries was written."""
     rows = people.execute("SELECT created_at FROM ledger_entries WHERE user_id = :id ORDER BY id", id=player.user_id)

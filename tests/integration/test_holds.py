@@ -25,12 +25,6 @@ from tests.support.people import People, ranking
 
 
 @pytest.fixture
-def analyst(people: People) -> Player:
-    """Who decides."""
-    return people.join(role="analyst")
-
-
-@pytest.fixture
 def trio(resources: Resources, people: People) -> list[Player]:
     """Players with 500, 250 and 100 points, of whom the second is held."""
     players = people.several(3)

@@ -32,20 +32,6 @@ from tests.support.people import PASSWORD, People, ranking
 KEYS = BoardKeys(BOARD)
 
 
-@pytest.fixture
-def analyst(people: People) -> Player:
-    """Who decides."""
-    return people.join(role="analyst")
-
-
-@pytest.fixture
-def suspect(people: People, player: Player) -> Player:
-    """A player with 100, 500 and 250 points."""
-    for action in ("reaction", "puzzle", "typing"):
-        people.complete(player, action)
-    return player
-
-
 def test_confirm_reverses_the_named_entries_suspends_and_hides(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 
-NOWHERE = {
-    "FAIRBOARD_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
-    "FAIRBOARD_REDIS_URL": "redis://127.0.0.1:9/0",
-    "FAIRBOARD_JWT_SECRET": "x" * 40,
-    "FAIRBOARD_TOKEN_KEYS": "A" * 43 + "=",
-}
-for name, value in NOWHERE.items():
+from tests.support.nowhere import ENVIRONMENT
+
+for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)

@@ -10,17 +10,11 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from config.settings import Settings
 from services.errors import ALL_ERRORS
+from tests.support import nowhere
 from web.app import create_app
 from web.openapi import build_document
 
-SETTINGS: dict[str, Any] = {
-    "database_url": "postgresql://nobody@127.0.0.1:9/none",
-    "redis_url": "redis://127.0.0.1:9/0",
-    "jwt_secret": "x" * 40,
-    "token_keys": "A" * 43 + "=",
-}
 OPEN = {
     "POST /api/auth/register",
     "POST /api/auth/login",
@@ -86,7 +80,7 @@ CALLS = {
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    return create_app(Settings(_env_file=None, **SETTINGS))
+    return create_app(nowhere.settings())
 
 
 @pytest.fixture(scope="module")

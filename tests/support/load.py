@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from dataclasses import dataclass, field
@@ -14,15 +13,11 @@ import httpx
 
 from tests.support.players import Player, completion_body, crowd
 from tests.support.stack import Stack, wait_for
+from tests.support.tokens import digest
 
 WIDTH, LAPS = 8, 10
 """Players of one thread who play at the same time, and how often each may play before the limits stop them."""
 CLAIM_MS = 1_000
-
-
-def digest(token: str) -> str:
-    """How PostgreSQL knows an action token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +12,7 @@ import jwt
 
 from fairboard_client import checksum
 from tests.support.stack import Stack
+from tests.support.tokens import access_token
 
 PASSWORD = "a passphrase that is long enough"
 LIFE_SECONDS = 600
@@ -151,6 +150,14 @@ def log_in(
     )
 
 
+def sign_up_as(stack: Stack, role: str, *, url: str = "") -> Player:
+    """Somebody with a role, which is given on the server's command line, who has logged in."""
+    name = new_name()
+    made = stack.command("create-user", name, "--role", role, "--password-stdin", text=PASSWORD + "\n")
+    assert made.returncode == 0, made.stderr
+    return log_in(stack, name, url=url)
+
+
 def crowd(stack: Stack, size: int) -> list[Player]:
     """Many players at once, written into PostgreSQL: hashing their passwords would take longer than the test."""
     names = [new_name() for _ in range(size)]
@@ -197,23 +204,4 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def token_for(stack: Stack, user_id: int, session_id: str, *, life: float = LIFE_SECONDS, **claims: Any) -> str:
     """An access token signed with the server's own key; `claims` replace or, being None, remove some."""
-    now = time.time()
-    all_claims = {
-        "sub": str(user_id),
-        "sid": session_id,
-        "type": "access",
-        "iss": "fairboard",
-        "aud": "fairboard",
-        "jti": str(uuid.uuid4()),
-        "fresh": False,
-        "iat": int(now),
-        "nbf": int(now) - 1,
-        "exp": now + life,
-    } | claims
-    secret = stack.settings.jwt_secret[0]
-    return jwt.encode(
-        {name: value for name, value in all_claims.items() if value is not None},
-        secret,
-        algorithm="HS256",
-        headers={"kid": stack.settings.jwt_key_id(secret)},
-    )
+    return access_token(stack.settings, user_id, session_id, life=life, **claims)

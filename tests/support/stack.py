@@ -106,11 +106,6 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def ws_url(self) -> str:
-        """Where WebSockets are served."""
-        return f"ws://127.0.0.1:{self.port}/ws"
-
-    @property
     def web(self) -> Part:
         """Gunicorn with its workers."""
         return self.parts["web"]

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from config.settings import Settings
-from tests.support.nowhere import NOWHERE
+from tests.support import nowhere
 from web import access_log
 from web.app import create_app
 from web.refusal_log import Allowance
@@ -19,7 +18,7 @@ from web.refusal_log import Allowance
 def client(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> FlaskClient:
     caplog.set_level(logging.INFO, "fairboard.access")
     monkeypatch.setattr(access_log, "_refused", Allowance(10))
-    return create_app(Settings(_env_file=None, **NOWHERE)).test_client()
+    return create_app(nowhere.settings()).test_client()
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[Any]:

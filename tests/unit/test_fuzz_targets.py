@@ -10,7 +10,6 @@ from hypothesis import given, strategies as st
 
 from tests.fuzz import targets
 
-LENGTHS = st.integers(0, 300)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

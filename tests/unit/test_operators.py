@@ -7,21 +7,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from config.settings import Settings
+from tests.support import nowhere
 from web.app import create_app
 from web.operators import FORWARDED
 
 TOKEN = "t" * 32
-NOWHERE: dict[str, Any] = {
-    "database_url": "postgresql://nobody@127.0.0.1:9/none",
-    "redis_url": "redis://127.0.0.1:9/0",
-    "jwt_secret": "x" * 40,
-    "token_keys": "A" * 43 + "=",
-}
 
 
-def client(**settings: Any) -> FlaskClient:
-    return create_app(Settings(_env_file=None, **NOWHERE, **settings)).test_client()
+def client(**changes: Any) -> FlaskClient:
+    return create_app(nowhere.settings(**changes)).test_client()
 
 
 def ask(client: FlaskClient, peer: str, host: str = "127.0.0.1:8000", **headers: str) -> int:
@@ -80,4 +74,4 @@ def test_with_a_token_only_the_token_opens() -> None:
 )
 def test_what_would_guard_badly_is_an_error_at_start(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Settings(_env_file=None, **NOWHERE, **wrong)  # type: ignore[arg-type]
+        nowhere.settings(**wrong)

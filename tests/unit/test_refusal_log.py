@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from config.settings import Settings
-from tests.support.nowhere import NOWHERE
+from tests.support import nowhere
 from web import refusal_log
 from web.app import create_app
 
@@ -14,7 +13,7 @@ from web.app import create_app
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.setattr(refusal_log, "_lines", refusal_log.Allowance(10))
-    return create_app(Settings(_env_file=None, **NOWHERE)).test_client()
+    return create_app(nowhere.settings()).test_client()
 
 
 def ask(client: FlaskClient, path: str = "/api/me") -> int:

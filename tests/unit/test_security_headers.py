@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.settings import Settings
+from tests.support import nowhere
 from web.app import create_app
 
 ANSWERS = [
@@ -30,18 +30,11 @@ ANSWERS = [
     ("POST", "/api/auth/login"),
     ("GET", "/ws"),
 ]
-SETTINGS: dict[str, Any] = {
-    "database_url": "postgresql://nobody@127.0.0.1:9/none",
-    "redis_url": "redis://127.0.0.1:9/0",
-    "jwt_secret": "x" * 40,
-    "token_keys": "A" * 43 + "=",
-    "allowed_origins": "https://game.example",
-}
 
 
 @pytest.fixture(scope="module")
 def client() -> FlaskClient:
-    return create_app(Settings(_env_file=None, **SETTINGS)).test_client()
+    return create_app(nowhere.settings(allowed_origins="https://game.example")).test_client()
 
 
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> TestResponse:
@@ -87,20 +80,20 @@ def test_browsers_that_came_over_tls_are_told_to_stay(client: FlaskClient, metho
     "value", ["max-age=63072000; includeSubDomains", "max-age=63072000; includeSubDomains; preload"]
 )
 def test_what_they_are_told_is_a_setting(value: str) -> None:
-    changed = create_app(Settings(_env_file=None, **SETTINGS, hsts=value)).test_client()
+    changed = create_app(nowhere.settings(hsts=value)).test_client()
     answer = ask(changed, "GET", "/healthz", base_url="https://board.example")
     assert answer.headers["Strict-Transport-Security"] == value
 
 
 def test_it_can_be_turned_off() -> None:
-    silent = create_app(Settings(_env_file=None, **SETTINGS, hsts="0")).test_client()
+    silent = create_app(nowhere.settings(hsts="0")).test_client()
     assert "Strict-Transport-Security" not in ask(silent, "GET", "/", base_url="https://board.example").headers
 
 
 @pytest.mark.parametrize("value", ["yes", "max-age=1\r\nSet-Cookie: a=b", "max-age=x", "includeSubDomains"])
 def test_nonsense_is_an_error_at_start(value: str) -> None:
     with pytest.raises(ValueError, match="hsts"):
-        Settings(_env_file=None, **SETTINGS, hsts=value)
+        nowhere.settings(hsts=value)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 
 from config.catalogue import TimedAction, get_catalogue
-from config.settings import Settings
 from services import action_tokens
 from services.errors import ActionTokenInvalid, InvalidToken
 from services.resources import Resources
+from tests.support import nowhere
 from tests.support.tokens import seal
 from web.app import create_app
 from web.tokens import make_tokens, read_access_token, read_refresh_token
@@ -24,14 +24,7 @@ SKIPPED = ["!", "\n", " ", ".", "=", "+", "/", "~"]
 
 @pytest.fixture
 def app() -> Iterator[Flask]:
-    settings = Settings(
-        _env_file=None,
-        database_url="postgresql://nobody@127.0.0.1:9/none",
-        redis_url="redis://127.0.0.1:9/0",
-        jwt_secret="x" * 40,  # type: ignore[arg-type]  # pydantic splits it
-        token_keys="A" * 43 + "=",  # type: ignore[arg-type]
-    )
-    app = create_app(settings)
+    app = create_app(nowhere.settings())
     with app.app_context():
         yield app
 
@@ -57,14 +50,7 @@ def test_what_a_decoder_skips_makes_another_token(app: Flask, letter: str) -> No
 
 @pytest.mark.parametrize("letter", SKIPPED)
 def test_what_a_decoder_skips_makes_another_action_token(app: Flask, letter: str) -> None:
-    settings = Settings(
-        _env_file=None,
-        database_url="postgresql://nobody@127.0.0.1:9/none",
-        redis_url="redis://127.0.0.1:9/0",
-        jwt_secret="x" * 40,  # type: ignore[arg-type]
-        token_keys="A" * 43 + "=",  # type: ignore[arg-type]
-    )
-    own = Resources(settings, get_catalogue(), 1.0, 1.0)
+    own = Resources(nowhere.settings(), get_catalogue(), 1.0, 1.0)
     token = seal(own, 7, "reaction")
     opened = action_tokens.open_token(own, token, 7)
     assert isinstance(opened.action, TimedAction)

@@ -7,13 +7,8 @@ import subprocess
 import sys
 
 from config import tracing
+from tests.support.nowhere import ENVIRONMENT
 
-SETTINGS = {
-    "FAIRBOARD_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
-    "FAIRBOARD_REDIS_URL": "redis://127.0.0.1:9/0",
-    "FAIRBOARD_JWT_SECRET": "x" * 40,
-    "FAIRBOARD_TOKEN_KEYS": "A" * 43 + "=",
-}
 OURS = (
     "opentelemetry.instrumentation",
     "opentelemetry.exporter",
@@ -28,7 +23,7 @@ def imported(endpoint: str) -> list[str]:
     """What of it a web and a worker process import, which are this one process."""
     code = f"import sys, wsgi, workers.app; print([name for name in sys.modules if name.startswith({OURS})])"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FAIRBOARD_")}
-    environment |= SETTINGS | {"FAIRBOARD_OTLP_ENDPOINT": endpoint}
+    environment |= ENVIRONMENT | {"FAIRBOARD_OTLP_ENDPOINT": endpoint}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return [name.strip(" '[]\n") for name in done.stdout.split(",") if name.strip(" '[]\n")]
 
