@@ -7,9 +7,10 @@ import secrets
 import pytest
 
 from drills.history import Attempt, Outcome
-from drills.load import LEAST_MS, MOST_MS, body_of, digest, judge, round_of
+from drills.load import LEAST_MS, MOST_MS, body_of, judge, round_of
 from drills.wire import NO_ANSWER, Answer
 from fairboard_client import checksum
+from tests.support.tokens import digest
 
 
 @pytest.mark.parametrize(
