@@ -43,7 +43,7 @@ format: .venv/.installed-dev ## Rewrite the code in the house style
 bench: .venv/.installed-dev ## Measure speed and print the figures
 	$(BIN)/python -m bench $(ARGS)
 
-bench-live: .venv/.installed-dev ## Measure the live board beside Socket.IO; needs a C compiler, and Node.js for the peer
+bench-live: .venv/.installed-dev ## Measure the live board beside Socket.IO; the peer needs Node.js
 	$(BIN)/python -m bench.live $(ARGS)
 
 evaluate: .venv/.installed-dev ## Measure how well cheats are found (HUMANS=FILE, ARGS=--quick)
@@ -69,8 +69,11 @@ sbom: .venv/audit/.installed ## Write what Fairboard is made of to sbom.cdx.json
 advisories: .venv/.installed-dev ## Compare the locked versions with a checkout of PyPA's advisories (ADVISORIES=FOLDER)
 	$(BIN)/python -m tests.attacks.advisories $(ADVISORIES)
 
-check-monitoring: ## Check the alert rules with Prometheus's promtool
-	sh deploy/promtool.sh
+check-monitoring: .venv/.installed-cluster ## Check the alert rules with Prometheus's promtool
+	promtool=$$($(BIN)/python -m deploy.local.programs promtool) && \
+		"$$promtool" check config deploy/prometheus/prometheus.yml && \
+		"$$promtool" check rules deploy/prometheus/alerts.yml && \
+		"$$promtool" test rules deploy/prometheus/tests/alerts.yml
 
 drill: .venv/.installed-dev ## Hurt it part by part under load, judge, and keep the figures in docs/drills.md (ARGS='8c --seed 7')
 	$(BIN)/python -m drills $(ARGS)
@@ -91,7 +94,7 @@ pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures
 
 lock: .venv/.installed-dev ## Write requirements/*.txt anew from requirements/*.in
-	for set in dev runtime patroni cluster bootstrap audit fuzz; do \
+	for set in dev runtime patroni cluster bootstrap audit compiler fuzz; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header --no-annotate $$(case $$set in runtime|patroni|cluster) echo -c requirements/dev.txt;; esac) \
 			$(ARGS) requirements/$$set.in -o requirements/$$set.txt || exit 1; \

@@ -25,6 +25,13 @@ find_python() {
     fail "Python 3.11 or later was not found. Install it, or name it: PYTHON=/path/to/python3.12 make ..."
 }
 
+# Packages of Debian and its like, where we may. A new machine has no list of them yet.
+install_packages() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "setup: installing $*"
+    { apt-get install -y "$@" || { apt-get update && apt-get install -y "$@"; }; } >/dev/null 2>&1
+}
+
 has_pip() { "$1" -m pip --version >/dev/null 2>&1; }
 
 # Debian keeps `ensurepip` in a package of its own, without which a new environment has no pip. The pip of the system,
@@ -33,11 +40,7 @@ make_environment() {
     "$python" -m venv --clear .venv >/dev/null 2>&1 && return
     has_pip "$python" && "$python" -m venv --clear --without-pip .venv >/dev/null 2>&1 && return
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "setup: installing $package, which this Python needs to make virtual environments"
-        { apt-get install -y "$package" || { apt-get update && apt-get install -y "$package"; }; } >/dev/null 2>&1 &&
-            "$python" -m venv --clear .venv && return
-    fi
+    install_packages "$package" && "$python" -m venv --clear .venv && return
     rm -rf .venv
     fail "this Python cannot make a virtual environment. Install the package $package" \
         "(on Debian and Ubuntu: sudo apt-get install $package), then try again."
@@ -60,13 +63,30 @@ find_browser() {
 }
 
 install_browser() {
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "setup: installing chromium for the tests of the page"
-        { apt-get install -y chromium fonts-noto-core fonts-noto-cjk ||
-            { apt-get update && apt-get install -y chromium fonts-noto-core fonts-noto-cjk; }; } >/dev/null 2>&1 && return
-    fi
+    install_packages chromium fonts-noto-core fonts-noto-cjk && return
     say "setup: downloading Chromium for the tests of the page"
     .venv/bin/playwright install chromium >/dev/null 2>&1
+}
+
+# The client of the benchmark of the live board is a program in C: by the compiler that is there, else by the
+# distribution's, else by one from a wheel.
+find_compiler() {
+    for name in "${CC:-}" cc gcc clang .venv/bin/cc; do
+        [ -n "$name" ] && command -v "$name" >/dev/null && return
+    done
+    return 1
+}
+
+install_compiler() {
+    install_packages gcc libc6-dev && return
+    say "setup: installing requirements/compiler.txt"
+    uv_install --require-hashes -r requirements/compiler.txt || return
+    cat >.venv/bin/cc <<END
+#!/bin/sh
+export ZIG_GLOBAL_CACHE_DIR="$PWD/.venv/.zig-cache" ZIG_LOCAL_CACHE_DIR="$PWD/.venv/.zig-cache"
+exec "$PWD/.venv/bin/python" -m ziglang cc "\$@"
+END
+    chmod +x .venv/bin/cc
 }
 
 # `make run` and `make test` may be started at the same moment in a fresh checkout.
@@ -101,4 +121,6 @@ if [ "$set_name" = dev ]; then
     touch .venv/.installed-runtime .venv/.installed-cluster # dev.txt contains both.
     find_browser || install_browser || say "setup: no Chromium was found or could be installed; the tests of the page" \
         "will fail. Install one, or name it: FAIRBOARD_TEST_BROWSER=/path/to/chrome make test"
+    find_compiler || install_compiler || say "setup: no C compiler was found or could be installed; the test of" \
+        "make bench-live will fail. Install one, or name it: CC=/path/to/cc make test"
 fi

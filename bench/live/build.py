@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 SPARE = 600
 """File descriptors that a server needs besides its sockets."""
+COMPILERS = ("cc", "gcc", "clang")
 NO_COMPILER = (
     "The client of this benchmark is a program in C, and there is no C compiler here. "
     "Install one (on Debian and Ubuntu: apt-get install gcc libc6-dev), or name it: CC=/path/to/cc."
@@ -31,10 +33,15 @@ class Programs:
 
 def compile_programs(folder: Path, compiler: str = "") -> Programs:
     """Compile into a folder. Raises CannotRunError without a compiler."""
-    found = shutil.which(compiler or "cc") or (None if compiler else shutil.which("gcc") or shutil.which("clang"))
+    found = next(filter(None, map(_on_path, [compiler] if compiler else COMPILERS)), None)
     if found is None:
         raise CannotRunError(NO_COMPILER)
     return Programs(*(_compile(found, HERE / f"{name}.c", folder / name) for name in ("crowd", "bare")))
+
+
+def _on_path(name: str) -> str | None:
+    """A program of this machine, or what `deploy/setup.sh` has put into this environment where there was none."""
+    return shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
 
 
 def _compile(compiler: str, source: Path, program: Path) -> Path:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PACKAGES = {"etcd": "etcd-server", "prometheus": "prometheus"}
+PACKAGES = {"etcd": "etcd-server", "prometheus": "prometheus", "promtool": "prometheus"}
 """Programs, and the Debian packages that have them. Each is one file that needs nothing else."""
 UNPACKED = Path(sys.prefix) / "debian"
 """Inside the virtual environment, so that `make clean` removes it as well."""
@@ -55,3 +55,10 @@ def _run(*argv: str, cwd: str) -> bool:
         return subprocess.run(argv, cwd=cwd, check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"{find_program(sys.argv[1])}\n")
+    except ProgramMissingError as error:
+        sys.exit(str(error))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.live.build import NO_COMPILER
+from bench.live.build import NO_COMPILER, CannotRunError, Programs, compile_programs
 from tests.processes import Program
 
-COMPILERS = ("cc", "gcc", "clang")
 SECONDS = 240.0
 """A quarter of a minute on an idle machine, and this on one that runs other tests."""
 
@@ -25,7 +23,6 @@ def bench_live(*options: object, **environment: str) -> tuple[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 20)
-@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C compiler; the message is tested below")
 def test_it_measures_every_client_and_writes_a_table_and_a_plot(tmp_path: Path) -> None:
     code, output = bench_live("--output", tmp_path)
     assert code == 0, output
@@ -40,6 +37,17 @@ def test_it_measures_every_client_and_writes_a_table_and_a_plot(tmp_path: Path) 
     ):
         assert re.search(rf"^\| [^|]*{none} \| 0 \| 0 \|", table.read_text(), re.MULTILINE), output
     assert plot.read_text().startswith("<svg ")
+
+
+def test_a_compiler_of_the_environment_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(CannotRunError):
+        compile_programs(tmp_path)
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    assert compile_programs(tmp_path) == Programs(tmp_path / "crowd", tmp_path / "bare")
 
 
 def test_without_a_compiler_it_says_so() -> None:
