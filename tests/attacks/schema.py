@@ -36,8 +36,9 @@ def examples(stack: Stack, each: int) -> Outcome:
             seconds=HOURS * 3_600,
         )
         analyst.close()
-    errors = stack.web.text().count("ERROR") + web.part.text().count("ERROR")
-    told = re.findall(r"^.*(?:generated|passed|failed|Scenarios).*$", done.stdout, re.MULTILINE)
+    lines = (stack.web.text() + web.part.text()).splitlines()
+    errors = sum(" ERROR " in line[:20] or "[ERROR]" in line[:60] for line in lines)
+    told = re.findall(r"^.*(?:generated|Scenarios).*$", done.stdout, re.MULTILINE)
     found = f"{'; '.join(line.strip(' .') for line in told)}; {errors} errors in the log"
     held = done.returncode == 0 and not errors
     if not held:

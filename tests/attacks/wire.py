@@ -65,7 +65,7 @@ def answers(port: int, request: str, seconds: float = 5.0, tls: ssl.SSLContext |
         with suppress(OSError):
             while more := raw.recv(65_536):
                 received += more
-                raw.settimeout(0.3)
+                raw.settimeout(0.15)
     return received
 
 

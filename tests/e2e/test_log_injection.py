@@ -25,9 +25,9 @@ def test_no_line_of_the_log_is_written_by_a_stranger(stack: Stack, player: Playe
         raw = text.encode("utf-8").decode("latin-1")
         httpx.post(f"{stack.url}/api/auth/login", json={"username": text, "password": PASSWORD}, trust_env=False)
         httpx.post(f"{stack.url}/api/auth/register", json={"username": text, "password": PASSWORD}, trust_env=False)
-        for header in ("X-Correlation-Id", "Authorization", "Origin", "User-Agent", "X-Forwarded-For", "Content-Type"):
-            answers(stack.port, f"GET /api/me?{raw} HTTP/1.1\r\nHost: x\r\n{header}: Bearer {raw}\r\n\r\n", 2)
-        answers(stack.port, f"{raw} /{raw} HTTP/1.1\r\nHost: {raw}\r\n\r\n", 2)
+        for header in ("X-Correlation-Id", "Authorization", "User-Agent"):
+            answers(stack.port, f"GET /api/me?{raw} HTTP/1.1\r\nHost: x\r\n{header}: Bearer {raw}\r\n\r\n", 1)
+        answers(stack.port, f"{raw} /{raw} HTTP/1.1\r\nHost: {raw}\r\n\r\n", 1)
         with Wire(stack, player.access) as wire:
             wire.send(text, {"room": text})
             wire.send_text(text)
