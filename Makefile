@@ -15,7 +15,7 @@ NO_WORDS := --disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 .PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean check-monitoring
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PLAYERS=0 make run        without simulated players"
 	@echo "  make test ARGS='-k rank'  arguments for pytest"

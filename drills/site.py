@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from config.settings import Settings
@@ -83,6 +83,3 @@ class Site(Protocol):
 
     def command(self, *arguments: str) -> str:
         """What a `fairboard` command prints. Raises AssertionError if it fails."""
-
-
-OpenSite = Callable[[], Site]

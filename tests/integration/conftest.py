@@ -21,7 +21,6 @@ from tests.support.people import People
 from tests.support.race import Race
 
 KEYS = BoardKeys(BOARD)
-Away = Callable[[str], Resources]
 
 
 @pytest.fixture(scope="session")

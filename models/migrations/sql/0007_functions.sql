@@ -1,7 +1,8 @@
 -- Whether a player's ledger already holds as many completions as a window allows (services/rate_limits.py), the next one
 -- coming after entry `p_seq`. Redis counts calls and may forget them: a restored file, a failover, a clock. The ledger
 -- does not. Its windows are five seconds shorter, because an entry is written a little later than its call was counted.
--- A clock that has stepped back bars nobody. One look into an index per window tells that there is room; only where there seems to be none are entries counted.
+-- A clock that has stepped back bars nobody. One look into an index per window tells that there is room; only where
+-- there seems to be none are entries counted.
 CREATE FUNCTION is_over_limit(p_user_id bigint, p_seq bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM (VALUES (10, interval '55 s'), (100, interval '3595 s'), (500, interval '86395 s')) AS w (most, span)

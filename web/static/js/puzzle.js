@@ -19,7 +19,7 @@ function neighbours(place) {
 }
 
 /** Places to tiles, where 8 is the gap. Made by sliding, so it can be slid back; never in order already. */
-export function shuffled(random = Math.random) {
+function shuffled(random = Math.random) {
   const tiles = Array.from({ length: SIDE * SIDE }, (_, index) => index);
   for (let slide = 0, gap = GAP, last = -1; slide < SHUFFLES || isDone(tiles); slide += 1) {
     const open = neighbours(gap).filter((place) => place !== last);
