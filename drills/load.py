@@ -33,7 +33,7 @@ SPARE_MS = 20
 """A claim is shorter than the time that has passed."""
 PATIENCE = (0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
 """Waits between attempts with one token. More often, and the limits of ten a minute would stop it."""
-PASSING = {"RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR", "ACCOUNT_BUSY"}
+PASSING = {"RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR"}
 SETTLE_SECONDS = 40.0
 
 

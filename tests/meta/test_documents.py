@@ -9,6 +9,7 @@ import pytest
 
 from cli.main import COMMANDS
 from models.tables import Base
+from services.errors import ALL_ERRORS
 from tests.processes import ROOT
 
 PAGES = [page for pattern in ("*.md", "docs/**/*.md", "bench/**/*.md", "deploy/**/*.md") for page in ROOT.glob(pattern)]
@@ -61,6 +62,13 @@ def test_decisions_are_numbered_in_sequence() -> None:
     for number, page in enumerate(pages, 1):
         assert page.name.startswith(f"{number:04}-"), page.name
         assert page.read_text("utf-8").startswith(f"# {number}. "), page.name
+
+
+def test_the_protocol_lists_every_refusal() -> None:
+    rows = re.findall(
+        r"^\| (\d{3}) \| `([A-Z_]+)` \|", Path(ROOT, "docs", "protocol.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {code: int(status) for status, code in rows} == {code: error.status for code, error in ALL_ERRORS.items()}
 
 
 def test_architecture_lists_every_table() -> None:
