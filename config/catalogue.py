@@ -21,6 +21,8 @@ MIN_COMPLETION_MS = 1_000
 MAX_COMPLETION_MS = 300_000
 COMPLETIONS_A_MINUTE = 10
 """What the limits let through."""
+TABS = 2
+"""Tokens of one action that an honest player may have open at once."""
 FILE = Path(__file__).with_name("catalogue.toml")
 
 
@@ -164,7 +166,7 @@ def points_ceiling(actions: Iterable[TimedAction | OnceAction]) -> int:
         action.points
         for action in actions
         if isinstance(action, TimedAction)
-        for _ in range(min(60_000 // action.min_ms + 1, COMPLETIONS_A_MINUTE))
+        for _ in range(min(TABS * (60_000 // action.min_ms + 1), COMPLETIONS_A_MINUTE))
     ]
     return sum(sorted(worth, reverse=True)[:COMPLETIONS_A_MINUTE])
 

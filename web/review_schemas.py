@@ -98,7 +98,11 @@ class WaitingAnswer(Answer):
 
 
 class ReasonItem(Answer):
-    """One piece of evidence. `percentile` is the share of honest people of whom the rule would say as much, at most."""
+    """One reason: a refusal at the door, or what a rule has found from `createdAt` to `lastAt`, at its most telling.
+
+    `entries` are those of all of it. `percentile` is the share of honest people of whom the rule would say as much,
+    at most.
+    """
 
     rule: str
     family: str
@@ -113,6 +117,7 @@ class ReasonItem(Answer):
     entries: list[int]
     details: dict[str, Any]
     createdAt: datetime
+    lastAt: datetime
 
 
 class DecisionItem(Answer):

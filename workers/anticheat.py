@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_ready
+from kombu.exceptions import OperationalError
 
 from services.anticheat import schedule
 from workers.app import app
@@ -19,6 +21,14 @@ def _load_detectors(sender: Any, **_: Any) -> None:
     """NumPy and SciPy take half a second and many megabytes: once per worker that needs them, before it forks."""
     if "anticheat" in sender.app.amqp.queues.consume_from:
         from services.anticheat import analysis, together  # noqa: F401, PLC0415
+
+
+@worker_ready.connect
+def _ask_for_a_pass(sender: Any, **_: Any) -> None:
+    """A worker that starts may be of a new version, which gets through what the one before was parked for."""
+    if "anticheat" in sender.app.amqp.queues.consume_from:
+        with suppress(OperationalError):  # The nightly pass will do.
+            analyse_all.apply_async()
 
 
 @app.task(name="anticheat.analyse_player", base=FairboardTask, ignore_result=False)
@@ -50,6 +60,6 @@ def analyse_groups() -> dict[str, Any]:
 
 @app.task(name="anticheat.analyse_all", base=FairboardTask, ignore_result=False)
 def analyse_all() -> dict[str, Any]:
-    """The nightly pass: everybody whose last window was not taken in is due, and whoever is parked."""
+    """Each night, and when a worker starts: whose last window was not taken in is due, and so is whoever is parked."""
     rung = schedule.ring_everybody(resources())
     return {"verdict": "busy"} if rung is None else {"players": rung}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -15,9 +14,9 @@ from sqlalchemy import Connection, text
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services.anticheat import schedule
 from services.anticheat.detector import merge
-from services.anticheat.events import WINDOW_SECONDS
+from services.anticheat.events import WINDOW_SECONDS, window_of
 from services.anticheat.evidence import FAMILIES, Evidence, Severity, Verdict
-from services.anticheat.stored import Step, Taken, head_of, load_state, standing, steps
+from services.anticheat.stored import BEGINNING, Taken, head_of, load_state, standing, steps
 from services.anticheat.thresholds import FLAG, LOW
 from services.errors import NotFound
 from services.redis_client import RedisUnavailableError
@@ -33,6 +32,10 @@ NOTHING = Verdict("none", (), ())
 
 _NAME = text("SELECT username FROM users WHERE id = :id")
 _NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+_DECIDED = text("""
+    SELECT extract(epoch FROM max(d.created_at))::float8 FROM decisions d JOIN review_cases c ON c.id = d.case_id
+    WHERE c.user_id = :user_id
+""")
 _LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 _ADD = text("""
     SELECT add_evidence(:user_id, :rule, :reason, :value, :threshold, :entries, CAST(:details AS jsonb), :fingerprint,
@@ -52,17 +55,26 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Evidence for a player's case. One of a window that is not over may come again, with more."""
+    """Evidence of one window for a player's case. That of a window that is not over may come again, with more."""
 
     evidence: Evidence
-    severity: Severity
     window_id: int
     over: bool
 
-    @property
-    def fingerprint(self) -> str:
+    def fingerprint(self, severity: Severity) -> str:
         """The same finding has the same one."""
-        return f"{self.evidence.rule}:{self.window_id}" + ("" if self.over else f":{self.severity}")
+        return f"{self.evidence.rule}:{self.window_id}" + ("" if self.over else f":{severity}")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The windows after a state, put together. `taken` is the state after those that are over."""
+
+    taken: Taken
+    before: Severity
+    verdict: Verdict
+    events: int
+    found: list[Finding]
 
 
 def analyse_player(resources: Resources, user_id: int) -> Look:
@@ -93,16 +105,34 @@ def _analyse(resources: Resources, user_id: int, username: str) -> Look:
         if not connection.execute(_LOCK, {"key": PLAYER_LOCK + user_id}).scalar_one():
             return Look(username, "busy")  # Another worker is at it.
         taken, head = load_state(connection, user_id), head_of(connection, user_id)
-        verdict, events, found = standing(connection, user_id, taken), 0, list[Finding]()
-        now = connection.execute(_NOW).scalar_one()
-        for step in steps(connection, user_id, taken, head):
-            over = is_over(step.window.window_id, now)
-            taken = Taken(step.after, step.seq) if over else taken
-            verdict, events = merge(verdict, step.verdict), events + len(step.window.events)
-            found += findings(step, over=over)
-        _keep(connection, resources, user_id, taken, head)
-        _add(connection, user_id, found)
-    return Look(username, described(verdict), verdict, events)
+        walk = _walk(connection, user_id, taken, head)
+        verdict = walk.verdict
+        if verdict.severity != "none":
+            first = walk.before == "none" and taken != BEGINNING
+            whole = _walk(connection, user_id, BEGINNING, head) if first else walk
+            verdict = whole.verdict
+            _add(connection, user_id, whole)
+        _keep(connection, resources, user_id, walk.taken, head)
+    return Look(username, described(verdict), verdict, walk.events)
+
+
+def add_own(connection: Connection, user_id: int) -> None:
+    """Put all that the player's own play has shown on their case: for whom a group has just made remarkable."""
+    _add(connection, user_id, _walk(connection, user_id, BEGINNING, head_of(connection, user_id)))
+
+
+def _walk(connection: Connection, user_id: int, taken: Taken, head: int) -> Walk:
+    now = connection.execute(_NOW).scalar_one()
+    known = verdict = standing(connection, user_id, taken)
+    last, events, found = taken, 0, list[Finding]()
+    for step in steps(connection, user_id, taken, head):
+        over = is_over(step.window.window_id, now)
+        last = Taken(step.after, step.seq)
+        taken = last if over else taken
+        verdict, events = merge(verdict, step.verdict), events + len(step.window.events)
+        found += [Finding(item, step.window.window_id, over) for item in step.verdict.evidence]
+    # A mark may have come after the last of the player's own windows.
+    return Walk(taken, known.severity, merge(verdict, standing(connection, user_id, last)), events, found)
 
 
 def is_over(window_id: int, now: float) -> bool:
@@ -110,22 +140,18 @@ def is_over(window_id: int, now: float) -> bool:
     return (window_id + 1) * WINDOW_SECONDS + GRACE_SECONDS <= now
 
 
-def findings(step: Step, *, over: bool) -> Iterator[Finding]:
-    """What a window adds to the player's case: nothing while all that is known of the player is no remark."""
-    if step.verdict.severity != "none":
-        for evidence in step.verdict.evidence:
-            yield Finding(evidence, step.verdict.severity, step.window.window_id, over)
-
-
 def _keep(connection: Connection, resources: Resources, user_id: int, taken: Taken, head: int) -> None:
     kept = {"window_id": taken.state.window, "state": taken.state.to_bytes(), "seq": taken.seq, "head": head}
     schedule.finish(connection, resources.settings.analysis_window, user_id=user_id, **kept)
 
 
-def _add(connection: Connection, user_id: int, found: Iterable[Finding]) -> None:
-    # What holds a player takes the lock on their chain, which has to come before the one on their case.
-    for finding in sorted(found, key=lambda finding: finding.severity != "high"):
-        add(connection, user_id, finding.evidence, finding.severity, finding.fingerprint)
+def _add(connection: Connection, user_id: int, walk: Walk) -> None:
+    """Everything since the last decision about the player: what an analyst has decided is not brought up again."""
+    decided = connection.execute(_DECIDED, {"user_id": user_id}).scalar_one()
+    since, severity = -1 if decided is None else window_of(decided), walk.verdict.severity
+    for finding in walk.found:
+        if finding.window_id > since:
+            add(connection, user_id, finding.evidence, severity, finding.fingerprint(severity))
 
 
 def add(connection: Connection, user_id: int, evidence: Evidence, severity: Severity, fingerprint: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from models.database import snapshot
 from services.accounts import username_key
@@ -58,27 +58,23 @@ def recompute(resources: Resources, username: str) -> Recomputed:
         row = connection.execute(_PLAYER, {"key": username_key(username)}).one_or_none()
         if row is None:
             raise NotFound(f"There is no player {username!r}.")
-        stored = bytes(row.state) if row.state is not None else None
-        found = list(_steps(connection, row.id))
-    until = -1 if row.window_id is None else row.window_id
-    state = next((step.after for step in reversed(found) if step.window.window_id <= until), PlayerState())
-    return Recomputed(row.username, course_of(found), row.window_id, stored, state.to_bytes())
+        until = -1 if row.window_id is None else row.window_id
+        found = steps(connection, row.id, BEGINNING, head_of(connection, row.id))
+        course, state = course_of(found, until)
+    stored = bytes(row.state) if row.state is not None else None
+    return Recomputed(row.username, course, row.window_id, stored, state.to_bytes())
 
 
-def _steps(connection: Connection, user_id: int) -> Iterator[Step]:
-    return steps(connection, user_id, BEGINNING, head_of(connection, user_id))
-
-
-def course_of(found: list[Step]) -> Course:
-    """What a player's steps come to together."""
-    verdict, count = Verdict("none", (), ()), 0
+def course_of(found: Iterable[Step], until: int) -> tuple[Course, PlayerState]:
+    """What a player's steps come to together, and the state after window `until`. Each step is let go of at once."""
     at: float | None = None
     number: int | None = None
+    verdict, count, state, kept = Verdict("none", (), ()), 0, PlayerState(), PlayerState()
     for step in found:
-        window, own = step.window, tidy(step.window.events)
+        own = tidy(step.window.events)
         if step.verdict.flagged and number is None:
-            first = first_flag(step.before, own, window.window_id, window.refusals)
+            first = first_flag(step.before, own, step.window.window_id, step.window.refusals)
             number, at = count + first, own[first - 1].submitted_at if own else None
-        count += len(own)
-        verdict = merge(verdict, step.verdict)
-    return Course(found[-1].after if found else PlayerState(), verdict, count, at, number)
+        count, verdict, state = count + len(own), merge(verdict, step.verdict), step.after
+        kept = state if step.window.window_id <= until else kept
+    return Course(state, verdict, count, at, number), kept

@@ -11,16 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from services.anticheat.evidence import FAMILIES
-from services.anticheat.thresholds import RULES
+from services.anticheat.thresholds import RULES, TABLE
 
-VERSION = 2
+VERSION = 3
+"""Of the layout and of the detectors' code: a change of either that gives other bytes needs another one."""
+DIGEST = zlib.crc32(repr(tuple(TABLE.values())).encode())
+"""Of the thresholds: a state that was made by others is computed anew."""
 EVENTS = 510
 """How many of the latest claims, gaps and slacks are kept: a day at the limit, and a little more."""
 MOST_ACTIONS = 15
 UNKNOWN_SLACK = -32_768
 _LOW, _HIGH = 1e-3, 2e6
 _STEP = np.log(_HIGH / _LOW) / 65_534
-_HEADER = struct.Struct("<BBHHqddIQff")
+_HEADER = struct.Struct("<BIBHHqddIQff")
 _IN_HEADER = ("unjudged", "window", "last_at", "run_started", "run_events", "hours", "calls", "telling")
 
 
@@ -63,8 +66,8 @@ class PlayerState:
     def to_bytes(self) -> bytes:
         """For storage: at most 4,096 bytes, the same for the same state."""
         head = _HEADER.pack(
-            VERSION, len(self.actions), len(self.kinds), self.unjudged, self.window, self.last_at, self.run_started,
-            self.run_events, self.hours, self.calls, self.telling,
+            VERSION, DIGEST, len(self.actions), len(self.kinds), self.unjudged, self.window, self.last_at,
+            self.run_started, self.run_events, self.hours, self.calls, self.telling,
         )  # fmt: skip
         return b"".join(
             (
@@ -78,7 +81,7 @@ class PlayerState:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The state again. Raises StateError for bytes of another version or length: replay the player then."""
+        """The state again. Raises StateError for bytes of another version, table or length: replay the player then."""
         try:
             return cls(**_fields(data))
         except struct.error as error:
@@ -86,9 +89,9 @@ class PlayerState:
 
 
 def _fields(data: bytes) -> dict[str, Any]:
-    version, actions, events, *head = _HEADER.unpack_from(data)
-    if version != VERSION:
-        raise StateError(f"state of version {version}, this is {VERSION}")
+    version, digest, actions, events, *head = _HEADER.unpack_from(data)
+    if (version, digest) != (VERSION, DIGEST):
+        raise StateError(f"state of version {version} and thresholds {digest:x}, this is {VERSION} and {DIGEST:x}")
     (rules,) = struct.unpack_from("<H", data, _HEADER.size)
     place = _HEADER.size + 2
     known = struct.unpack_from(f"<{actions}I", data, place)

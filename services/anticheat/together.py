@@ -9,13 +9,13 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
 from models.database import transaction
-from services.anticheat.analysis import add
-from services.anticheat.detector import join
+from services.anticheat.analysis import add, add_own
+from services.anticheat.detector import join, severity
 from services.anticheat.echoes import echoes
 from services.anticheat.events import Event, Presence, window_of
 from services.anticheat.evidence import Evidence
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 GROUPS_LOCK = 0xFA12B0A4E
 DAYS = 7
+DAY_SECONDS = 86_400
+"""A group that goes on is told of once a day: its new completions are evidence too."""
 LINKED_DAYS = 30
 MOST_SECONDS = 60.0
 """After this long the rest has to wait for the next time; the order is another one each time."""
@@ -109,7 +111,11 @@ def _look(resources: Resources, crowd: _Crowd) -> Iterator[str]:
 def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
     for group in judge(crowd.presences, crowd.histories):
         digest = hashlib.sha256(repr(sorted(group.members)).encode()).hexdigest()[:16]
-        yield from ((user, group.evidence, f"{group.evidence.rule}:{digest}") for user in group.members)
+        for user in group.members:
+            own = crowd.histories[user]
+            # The group's evidence names an entry of each member: this member's case rests on all of this member's own.
+            evidence = replace(group.evidence, entries=tuple(event.entry_id for event in own))
+            yield user, evidence, f"{evidence.rule}:{digest}:{int(own[-1].submitted_at // DAY_SECONDS)}"
     owners = {name: user for user, name in crowd.names.items()}
     for name, evidence in echoes({crowd.names[user]: events for user, events in crowd.histories.items()}).items():
         user = owners[name]
@@ -122,5 +128,9 @@ def _joins(resources: Resources, user: int, evidence: Evidence, fingerprint: str
     with transaction(resources.engine) as connection:
         taken = load_state(connection, user)
         state = settle(taken.state, read_marks(connection, user, taken.state.window), 2**62)
-        severity = join(state, [evidence])[1].severity
-        return severity != "none" and add(connection, user, evidence, severity, fingerprint)
+        found = join(state, [evidence])[1].severity
+        new = found != "none" and add(connection, user, evidence, found, fingerprint)
+    if new and severity(state.totals) == "none":
+        with transaction(resources.engine) as connection:
+            add_own(connection, user)
+    return new

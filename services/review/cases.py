@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ _WEIGHT = "array_position(ARRAY['low', 'medium', 'high'], c.severity)"
 _CASES = """
     SELECT c.id, c.user_id, u.username, c.status, c.severity, c.held, c.opened_at, c.updated_at,
            u.status AS account_status,
-           (SELECT count(*) FROM evidence e WHERE e.case_id = c.id) AS reasons,
+           (SELECT count(DISTINCT CASE WHEN e.details ? 'eValue' THEN e.rule ELSE e.fingerprint END)
+            FROM evidence e WHERE e.case_id = c.id) AS reasons,
            (SELECT array_agg(DISTINCT e.rule ORDER BY e.rule) FROM evidence e WHERE e.case_id = c.id) AS rules,
            (SELECT count(*) FROM decisions d WHERE d.case_id = c.id) AS version
     FROM review_cases c JOIN users u ON u.id = c.user_id
@@ -35,7 +36,7 @@ _WORST = text(
 )
 _ONE = text(_CASES + "WHERE c.id = :id")
 _EVIDENCE = text("""
-    SELECT rule, family, severity, reason, value, threshold, entries, details, created_at
+    SELECT rule, family, severity, reason, value, threshold, entries, details, created_at, created_at
     FROM evidence WHERE case_id = :id ORDER BY id
 """)
 _DECISIONS = text("""
@@ -70,7 +71,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """One piece of evidence."""
+    """A reason of a case: a refusal at the door, or what a rule of the analysis has found, at its most telling."""
 
     rule: str
     family: str
@@ -81,6 +82,19 @@ class Reason:
     entries: Sequence[int]
     details: dict[str, Any]
     created_at: datetime
+    last_at: datetime
+    """When it was found again."""
+
+    def with_later(self, later: Reason) -> Reason:
+        """This reason with what the same rule has found in another window."""
+        best = max(self, later, key=lambda reason: reason.details["eValue"])
+        return replace(
+            best,
+            severity=min(self.severity, later.severity, key=SEVERITIES.index),
+            entries=sorted({*self.entries, *later.entries}),
+            created_at=self.created_at,
+            last_at=later.last_at,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,11 +182,20 @@ def get_case(resources: Resources, case_id: int) -> CaseFile:
             row = connection.execute(_ONE, {"id": case_id}).one_or_none()
             if row is None:
                 raise NotFound("There is no such case.")
-            evidence = [Reason(*r) for r in connection.execute(_EVIDENCE, {"id": case_id})]
+            evidence = _reasons(Reason(*r) for r in connection.execute(_EVIDENCE, {"id": case_id}))
             decisions = [DecisionMade(*d) for d in connection.execute(_DECISIONS, {"id": case_id})]
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return CaseFile(Case(*row), evidence, decisions)
+
+
+def _reasons(found: Iterable[Reason]) -> list[Reason]:
+    """What a rule of the analysis finds hour after hour is one reason; each refusal is one of its own."""
+    told: dict[str | int, Reason] = {}
+    for number, reason in enumerate(found):
+        key = reason.rule if "eValue" in reason.details else number
+        told[key] = told[key].with_later(reason) if key in told else reason
+    return list(told.values())
 
 
 def waiting(resources: Resources) -> Waiting:

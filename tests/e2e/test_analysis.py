@@ -76,6 +76,18 @@ def test_a_player_from_the_stored_events_by_name(stack: Stack, player: Player) -
     assert "There is no player 'nobody at all'." in nobody.stderr
 
 
+def test_a_worker_that_starts_gives_whoever_is_parked_another_chance(stack: Stack, player: Player) -> None:
+    park = "INSERT INTO anticheat_states (user_id, failures, parked_at) VALUES (%s, 5, now()) RETURNING user_id"
+    stack.ask(park, (player.user_id,))
+    worker = stack.parts["anticheat"]
+    worker.kill()
+    worker.start()
+    query = (
+        "SELECT parked_at IS NULL AND failures = 0 AND analysed_at > now() - interval '1 hour' FROM anticheat_states"
+    )
+    wait_for(lambda: stack.ask(f"{query} WHERE user_id = %s", (player.user_id,)) == [(True,)], 60, "another chance")
+
+
 def test_refusals_of_actions_reach_the_analysis(stack: Stack, player: Player) -> None:
     assert_problem(player.post("/api/actions/complete", completion_body("no token")), 400, "ACTION_TOKEN_INVALID")
     assert_problem(player.post("/api/actions/request", {"actionType": "nothing"}), 400, "ACTION_NOT_FOUND")

@@ -40,6 +40,7 @@ REASON = {
     "entries",
     "details",
     "createdAt",
+    "lastAt",
 }
 
 

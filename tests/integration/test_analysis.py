@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import time
@@ -10,17 +11,20 @@ from typing import Any
 
 import pytest
 
-from services.anticheat import analysis, schedule, stored
-from services.anticheat.analysis import GRACE_SECONDS, Look, analyse_player
+from services.anticheat import analysis, detector, schedule, stored
+from services.anticheat.analysis import GRACE_SECONDS, Finding, Look, analyse_player
 from services.anticheat.events import WINDOW_SECONDS, Event, window_of
+from services.anticheat.evidence import Verdict
 from services.anticheat.recompute import recompute
 from services.anticheat.state import PlayerState
+from services.anticheat.stored import Step
 from services.errors import NotFound
 from services.reconcile import drain_outbox
 from services.resources import Resources
+from services.review.cases import get_case
 from services.review.decisions import decide
 from services.sessions import Player
-from tests.support.people import People, ranking
+from tests.support.people import People, ranking, steady
 
 
 def hour(ago: int) -> float:
@@ -142,6 +146,90 @@ def test_two_families_are_high_and_hold_the_player(resources: Resources, people:
     drain_outbox(resources)
     assert [user for user, _ in ranking(resources)] == [other.user_id]
     assert people.status(player) == "active"
+
+
+def test_a_case_has_what_was_shown_before_there_was_a_case(
+    resources: Resources, people: People, player: Player
+) -> None:
+    """Steady, but as people may be: no remark. Once there is a case it is one of the reasons."""
+    people.have_played(player, steady(hour(7), 50))
+    assert analyse(resources, player).outcome == "clean"
+    assert evidence(people, player) == []
+    people.have_played(player, bot(hour(3), 100))
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    before = evidence(people, player)
+    assert f"steady_gaps:{window_of(hour(7))}" in {row.fingerprint for row in before}
+    people.execute("UPDATE anticheat_states SET state = NULL, seq = 0, window_id = -1")
+    analyse(resources, player)
+    assert evidence(people, player) == before
+
+
+def test_a_case_tells_each_rule_once_with_all_that_it_found(
+    resources: Resources, people: People, player: Player
+) -> None:
+    people.have_played(player, bot(hour(5), 300))
+    analyse(resources, player)
+    rows = [row for row in evidence(people, player) if row.rule == "steady_gaps"]
+    assert len(rows) == 3
+    file = get_case(resources, people.execute("SELECT id FROM review_cases")[0][0])
+    rules = [reason.rule for reason in file.evidence]
+    assert (sorted(rules), file.case.reasons) == (sorted(set(rules)), len(rules))
+    (told,) = [reason for reason in file.evidence if reason.rule == "steady_gaps"]
+    assert list(told.entries) == sorted({entry for row in rows for entry in row.entries})
+    assert len(told.entries) > len(rows[0].entries)
+    assert told.details["eValue"] == max(row.details["eValue"] for row in rows)
+    assert told.created_at < told.last_at
+
+
+def test_what_was_decided_is_not_brought_up_again(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that finds more computes everything anew; the case that follows is about what came after."""
+    analyst = people.join(role="analyst")
+    people.have_played(player, bot(hour(5), 100))
+    analyse(resources, player)
+    decide(resources, analyst, people.execute("SELECT id FROM review_cases")[0][0], "clear", "a switch")
+    known = len(evidence(people, player))
+    real = Finding.fingerprint
+    monkeypatch.setattr(Finding, "fingerprint", lambda self, severity: f"new {real(self, severity)}")
+    people.execute("UPDATE anticheat_states SET state = NULL, seq = 0, window_id = -1")
+    again = person(hour(-1), 20)
+    people.have_played(player, [event._replace(submitted_at=event.submitted_at + 1_200 * n, issued_at=None)
+                                for n in range(3) for event in again])  # fmt: skip
+    assert analyse(resources, player).outcome == "flag high: replay"
+    new = evidence(people, player)[known:]
+    assert {int(row.fingerprint.split(":")[1]) for row in new} == {window_of(hour(-1))}
+
+
+def test_a_mark_that_came_after_the_last_window_counts(resources: Resources, people: People, player: Player) -> None:
+    """Found with others today, while their own last hour is three hours old and not looked at yet."""
+    other = people.join()
+    for who in (player, other):
+        people.have_played(who, bot(hour(3), 60))
+    details = json.dumps({"percentile": 1e-12, "eValue": 1e9})
+    people.execute(
+        "SELECT add_evidence(:id, 'in_step', 'In step.', 9, 6, '{}', CAST(:details AS jsonb), 'one', 'F', 'medium')",
+        id=player.user_id,
+        details=details,
+    )
+    assert analyse(resources, other).outcome == "flag medium: regularity"
+    assert analyse(resources, player).outcome == "flag high: regularity, groups"
+
+
+def test_computing_anew_holds_one_window_at_a_time(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.have_played(player, person(hour(60), 600))
+    alive = []
+
+    def merge(earlier: Verdict, later: Verdict) -> Verdict:
+        alive.append(sum(isinstance(thing, Step) for thing in gc.get_objects()))
+        return detector.merge(earlier, later)
+
+    monkeypatch.setattr("services.anticheat.recompute.merge", merge)
+    assert recompute(resources, player.username).course.events == 600
+    assert len(alive) > 5
+    assert max(alive) <= 2
 
 
 def test_a_person_is_left_alone(resources: Resources, people: People, player: Player) -> None:

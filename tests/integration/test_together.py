@@ -14,8 +14,10 @@ from services.anticheat.events import WINDOW_SECONDS, Event
 from services.anticheat.recompute import recompute
 from services.anticheat.together import analyse_groups
 from services.resources import Resources
+from services.review.cases import get_case
+from services.review.decisions import decide
 from services.sessions import Player, origin
-from tests.support.people import People
+from tests.support.people import People, steady
 
 START = (time.time() // WINDOW_SECONDS - 30) * WINDOW_SECONDS
 
@@ -80,6 +82,31 @@ def test_accounts_that_keep_step_join_each_members_case(
     members = {player.user_id for player in farm[:4]}
     assert accused(people) == {"in_step": members, "in_turn": members}
     assert people.execute("SELECT DISTINCT family, severity FROM evidence") == [("F", "medium")]
+
+
+def test_the_evidence_of_a_group_that_goes_on_is_all_that_the_member_did(
+    resources: Resources, people: People, farm: list[Player]
+) -> None:
+    analyse_groups(resources)
+    base = play(2, start=START + 25 * WINDOW_SECONDS)
+    for number, player in enumerate(farm[:4]):
+        people.have_played(player, in_step(base, number))
+    analyse_groups(resources)
+    case = people.execute("SELECT id FROM review_cases WHERE user_id = :id", id=farm[0].user_id)[0][0]
+    reasons = get_case(resources, case).evidence
+    assert {reason.rule for reason in reasons} >= {"in_step", "in_turn"}
+    assert len(reasons) == len({reason.rule for reason in reasons})
+    assert decide(resources, people.join(role="analyst"), case, "confirm", "a farm").reversed_entries == 160
+    assert people.standing(farm[0]).score == 0
+
+
+def test_a_group_brings_up_what_its_members_own_play_has_shown(
+    resources: Resources, people: People, farm: list[Player]
+) -> None:
+    people.have_played(farm[0], steady(START + 20 * WINDOW_SECONDS, 50))
+    assert analyse_player(resources, farm[0].user_id).outcome == "clean"
+    analyse_groups(resources)
+    assert farm[0].user_id in accused(people)["steady_gaps"]
 
 
 def test_twice_is_once_and_one_pass_at_a_time(resources: Resources, people: People, farm: list[Player]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -196,6 +197,16 @@ class People:
         with autocommit(self.resources.engine) as connection:
             result = connection.execute(text(statement), parameters)
             return list(result) if result.returns_rows else []
+
+
+def steady(start: float, number: int) -> list[Event]:
+    """Somebody about as steady as the steadiest people."""
+    rng, at, events = random.Random(1), start, []
+    for n in range(number):
+        at += 30 * rng.gauss(1, 0.065)
+        claim = min(rng.lognormvariate(2.0, 0.4), 20.0)
+        events.append(Event(n, "puzzle", at - claim - 0.2, at, round(claim * 1_000)))
+    return events
 
 
 def ranking(resources: Resources) -> list[tuple[int, int]]:

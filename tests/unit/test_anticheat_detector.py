@@ -15,7 +15,7 @@ from services.anticheat.evalues import advance, between, e_from_p
 from services.anticheat.events import Event, Refusal, Window, tidy, windows
 from services.anticheat.evidence import Evidence, Severity, Verdict
 from services.anticheat.report import as_dict, course
-from services.anticheat.state import EVENTS, PlayerState, StateError, packed, unpacked
+from services.anticheat.state import DIGEST, EVENTS, PlayerState, StateError, packed, unpacked
 from services.anticheat.thresholds import FLAG, LOW
 from tests.support.habits_of_cheats import START, person, program
 
@@ -91,6 +91,14 @@ def test_the_state_is_small_at_its_fullest() -> None:
 def test_bytes_that_are_no_state_are_refused(data: bytes) -> None:
     with pytest.raises(StateError):
         PlayerState.from_bytes(data)
+
+
+def test_a_state_made_by_other_thresholds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = PlayerState().to_bytes()
+    assert PlayerState.from_bytes(kept) == PlayerState()
+    monkeypatch.setattr("services.anticheat.state.DIGEST", DIGEST ^ 1)
+    with pytest.raises(StateError, match="thresholds"):
+        PlayerState.from_bytes(kept)
 
 
 def test_a_window_may_be_judged_before_it_is_over() -> None:

@@ -195,8 +195,8 @@ def test_a_refusal_does_not_give_the_answer_away() -> None:
     ("actions", "ceiling"),
     [
         (timed(points="7"), 70),  # As many as the limits let through.
-        (timed(points="7", min_ms="25_000"), 21),  # Begun before the minute, and two more that fit into it.
-        (timed(points="7", min_ms="25_000") + "\n" + timed("b", points="2"), 3 * 7 + 7 * 2),
+        (timed(points="7", min_ms="25_000"), 42),  # In two tabs each: begun before the minute, and two more.
+        (timed(points="7", min_ms="25_000") + "\n" + timed("b", points="2"), 6 * 7 + 4 * 2),
         (once(CHOICE), 0),
     ],
 )

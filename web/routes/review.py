@@ -199,6 +199,7 @@ def _reason(reason: Reason) -> ReasonItem:
         entries=list(reason.entries),
         details=reason.details,
         createdAt=reason.created_at,
+        lastAt=reason.last_at,
     )
 
 

@@ -18,7 +18,8 @@ function makeReason(reason) {
   if (reason.n !== null) facts.append(fact("looked at", figure(reason.n)));
   if (reason.entries.length) facts.append(fact("rests on", counted(reason.entries.length, "completion")));
   if (rarity(reason.percentile)) facts.append(fact("how rare", rarity(reason.percentile)));
-  const foot = make("p", "reason-foot", `${rule(reason.rule)} · ${moment(reason.createdAt)}`);
+  const again = reason.lastAt === reason.createdAt ? "" : `, again until ${moment(reason.lastAt)}`;
+  const foot = make("p", "reason-foot", `${rule(reason.rule)} · ${moment(reason.createdAt)}${again}`);
   const body = make("div", "reason-body", title, make("p", "reason-text", reason.reason), facts, foot);
   return make("li", `reason reason-${reason.severity}`, letter, body);
 }
