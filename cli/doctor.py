@@ -87,7 +87,7 @@ def check_secrets(settings: Settings) -> Finding:
     weak = [name for name, values in secrets.items() if any(value and _is_weak(value) for value in values)]
     if weak:
         return Finding(
-            "secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: docs/operations.md, Key rotation."
+            "secrets", "fail", f"{', '.join(weak)} can be guessed", "Make new ones: docs/production.md, Key rotation."
         )
     if any("@" not in url for url in (settings.redis_url, settings.celery_url)):
         return Finding("secrets", "warn", "Redis asks for no password", "Set requirepass and put it into the URL.")

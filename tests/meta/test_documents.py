@@ -49,6 +49,13 @@ def test_files_that_are_named_exist(page: Path) -> None:
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+def test_what_messages_and_comments_refer_to_exists() -> None:
+    for path in (file for folder in FOLDERS.split("|") for file in (ROOT / folder).rglob("*.py")):
+        for name, heading in re.findall(r"\b(docs/[\w/-]+\.md)(?:, ([A-Z][\w ]+))?", path.read_text("utf-8")):
+            assert (ROOT / name).exists(), path
+            assert not heading or heading.lower().replace(" ", "-") in anchors(ROOT / name), (path, heading)
+
+
 @each_document
 def test_commands_that_are_named_exist(page: Path) -> None:
     text = page.read_text("utf-8")
