@@ -155,7 +155,7 @@ def _wait_for_followers(scene: Scene, site: Site) -> None:
     """Let the last board reach everybody; whether it did is the checker's to say."""
     top = read_truth(site, []).top
     history = scene.load.history
-    until(lambda: set({seen.follower: seen.rows for seen in list(history.sightings)}.values()) == {top}, 20)
+    until(lambda: set({seen.follower: seen.rows for seen in list(history.sightings)}.values()) == {top}, 10)
 
 
 def _judge(scene: Scene, drill: Drill, span: tuple[float, float], players: Iterable[int]) -> Result:

@@ -17,7 +17,7 @@ from services.leaderboard.standings import top
 from services.redis_client import RedisUnavailableError, translate_outage
 
 POLL_SECONDS = 0.03
-GIVE_UP_SECONDS, QUIET_SECONDS = 90.0, 30.0
+GIVE_UP_SECONDS, QUIET_SECONDS = 30.0, 15.0
 KEYS = BoardKeys(BOARD)
 
 
