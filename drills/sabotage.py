@@ -112,8 +112,8 @@ def _run(one: Sabotage, seed: int) -> bool:
         _break_database(site, one)
         try:
             problems: Sequence[str] = _carry_out(site, one, seed).problems
-        except DrillError as error:
-            problems = (str(error),)
+        except (DrillError, TimeoutError, AssertionError) as error:
+            problems = (repr(error),)
     found = [problem for problem in problems if problem.startswith(one.finding)]
     seen = f"row {one.row} says: {found[0]}" if found else f"row {one.row} says: {list(problems)}"
     text = f"sabotage: {'found' if found else 'NOT FOUND'}: {one.what}; {seen}"

@@ -138,8 +138,10 @@ def _posts(scene: Scene, number: int, *, killed: bool) -> int:
     attempts = scene.load.post_together(token, person, POSTS)
     killer.join()
     scene.site.primary.start()
-    settled(scene, {token: number})
-    return sum(attempt.outcome is Outcome.OK for attempt in attempts)
+    paid = sum(attempt.outcome is Outcome.OK for attempt in attempts)
+    if not paid:  # Else the client knows.
+        settled(scene, {token: number})
+    return paid
 
 
 DRILLS = (
