@@ -39,9 +39,9 @@ def _common_passwords() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _decoy() -> str:
+def _decoy(hasher: PasswordHasher) -> str:
     """The hash that is compared with when there is no such account, so that both cases take the same time."""
-    return HASHER.hash("no account has this password")
+    return hasher.hash("no account has this password")
 
 
 def refusal(password: str, username: str, min_length: int) -> str | None:
@@ -90,7 +90,7 @@ def _in_turn(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _verify(password: str, password_hash: str | None) -> bool:
-    decoy = _decoy()  # In any case, or the first unknown name of a process would take longer than the first known one.
+    decoy = _decoy(HASHER)  # In any case, or the first unknown name of a process would take longer than the first known one.
     try:
         return HASHER.verify(password_hash or decoy, password)
     except (VerificationError, InvalidHashError):
