@@ -90,7 +90,7 @@ def _in_turn(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _verify(password: str, password_hash: str | None) -> bool:
-    decoy = _decoy(HASHER)  # In any case, or the first unknown name of a process would take longer than the first known one.
+    decoy = _decoy(HASHER)  # In any case: else the first unknown name would take longer than the first known one.
     try:
         return HASHER.verify(password_hash or decoy, password)
     except (VerificationError, InvalidHashError):
