@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +11,7 @@ from typing import Literal
 
 from bench.evaluate.honest import draw, simulate
 from bench.evaluate.play import DAY, HOUR, MINUTE, START, Clock, Log, Random, log_uniform
+from services.anticheat.events import Event
 
 Draw = Callable[[], float]
 
@@ -28,9 +31,9 @@ class Kind:
 def _schedule(rng: Random, clock: Clock, turn: Callable[[], None], days: float, attended: bool = False) -> Log:
     """Turns for some hours a day; the attended ones with a person's breaks, the others on and on."""
     hours = float(rng.uniform(3.0, 10.0) if attended else rng.uniform(4.0, 24.0))
-    rises = float(rng.uniform(0.0, 24.0))
+    rises, begins = float(rng.uniform(0.0, 24.0)), clock.at
     for day in range(round(days)):
-        clock.at = max(clock.at, START + day * DAY + rises * HOUR)
+        clock.at = max(clock.at, begins + day * DAY + rises * HOUR)
         end = clock.at + hours * HOUR
         while clock.at < end:
             stop = clock.at + (float(rng.uniform(20, 90)) * MINUTE if attended else DAY)
@@ -96,27 +99,27 @@ def lognormal(rng: Random) -> Log:
     return _schedule(rng, clock, turn, 14, attended=rng.random() < 0.5)
 
 
-def recorded(rng: Random, length: int) -> list[float]:
-    """The claimed seconds of an honest player."""
-    claims: list[float] = []
-    while len(claims) < length:
-        claims = [event.claimed_ms / 1_000 for event in simulate(rng, "plain", 15).events]
-    return claims[:length]
+def recorded(rng: Random, length: int) -> list[Event]:
+    """The first completions of an honest player."""
+    events: list[Event] = []
+    while len(events) < length:
+        events = simulate(rng, "plain", 15 * math.ceil(length / 400)).events
+    return events[:length]
 
 
-def replay(rng: Random, noise: float) -> Log:
-    """7 and 8: an own recording of 80 to 400 plays, again and again, exactly or with noise."""
-    record, clock = recorded(rng, int(rng.integers(80, 401))), Clock(rng, START)
+def replay(rng: Random, noise: float, least: int = 80, most: int = 400, days: float = 8) -> Log:
+    """7 and 8: what a person has played, handed in again and again by a program, exactly or with noise."""
+    record = recorded(rng, int(rng.integers(least, most + 1)))
+    clock = Clock(rng, START)
+    clock.resume(record)
     idle, spread = log_uniform(rng, 3.0, 20.0), float(rng.uniform(0.5, 0.9))
-    place = 0
+    times = itertools.cycle(event.claimed_ms / 1_000 for event in record)
 
     def turn() -> None:
-        nonlocal place
-        factor = float(rng.normal(1.0, noise)) if noise and place >= len(record) else 1.0
-        clock.play(idle * float(rng.lognormal(0.0, spread)), record[place % len(record)] * max(factor, 0.2))
-        place += 1
+        factor = float(rng.normal(1.0, noise)) if noise else 1.0
+        clock.play(idle * float(rng.lognormal(0.0, spread)), next(times) * max(factor, 0.2))
 
-    log = _schedule(rng, clock, turn, 8, attended=True)
+    log = _schedule(rng, clock, turn, days, attended=True)
     log.turns = len(record)
     return log
 

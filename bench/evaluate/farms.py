@@ -70,7 +70,7 @@ def copied(rng: Random) -> tuple[dict[str, list[Event]], int]:
     source = max(histories.values(), key=len)[:60]
     clock = Clock(rng, START + 12 * DAY)
     own = recorded(rng, 100)
-    for claim in [*own, *(event.claimed_ms / 1_000 for event in source)]:
-        clock.play(8.0 * float(rng.lognormal(0.0, 0.7)), claim)
+    for event in [*own, *source]:
+        clock.play(8.0 * float(rng.lognormal(0.0, 0.7)), event.claimed_ms / 1_000)
     histories["copier"] = clock.log.events
     return histories, len(own)

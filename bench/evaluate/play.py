@@ -38,6 +38,12 @@ class Clock:
         self.latency = float(rng.uniform(0.03, 0.3))
         self._past: deque[float] = deque(maxlen=500)
 
+    def resume(self, events: list[Event]) -> None:
+        """Go on from what the player did before."""
+        self.log.events += events
+        self._past.extend(event.submitted_at for event in events)
+        self.at = events[-1].submitted_at
+
     def play(self, idle: float, claim: float, extra: float = 0.0, gap: float | None = None) -> None:
         """One play: idle, then `claim` seconds and `extra` that the client does not count. `gap` fixes the whole."""
         latency = self.latency * float(self.rng.lognormal(0.0, 0.3))

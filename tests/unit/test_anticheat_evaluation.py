@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,7 @@ import pytest
 
 from bench.evaluate import cheats, honest, measure
 from bench.evaluate.__main__ import main
+from services.anticheat.report import course
 
 
 @pytest.mark.slow
@@ -35,6 +37,18 @@ def test_simulated_people_keep_the_limits_and_the_seed(kind: str) -> None:
     at = sorted({event.submitted_at for event in log.events})
     assert all(later - earlier >= 60 for earlier, later in zip(at, at[10:], strict=False))
     assert all(later - earlier >= 3_600 for earlier, later in zip(at, at[100:], strict=False))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_what_is_replayed_was_played_by_a_person(noise: float) -> None:
+    """Else a replay may be flagged for how its recording was made, before it begins, and is counted as missed."""
+    log = cheats.replay(np.random.default_rng(5), noise)
+    played, replayed = log.events[: log.turns], log.events[log.turns :]
+    assert not course(played).verdict.flagged
+    assert len(replayed) > log.turns
+    same = [one.claimed_ms == other.claimed_ms for one, other in zip(played, replayed, strict=False)]
+    assert all(same) if noise == 0 else not all(same)
+    assert all(later.submitted_at > earlier.submitted_at for earlier, later in pairwise(log.events))
 
 
 def test_bounds() -> None:
