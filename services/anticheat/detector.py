@@ -53,7 +53,7 @@ def step(state: PlayerState, window: Window) -> tuple[PlayerState, Verdict]:
 
 def _weigh(history: History) -> tuple[PlayerState, list[Evidence], tuple[Silence, ...]]:
     """The state with what the rules say of it."""
-    asked = JUDGES if history.state.unjudged >= LEAST_NEW else ALWAYS
+    asked = JUDGES if _worth_a_look(history) else ALWAYS
     judged = [item for family in asked for item in JUDGES[family](history)]
     evidence = [item for item in judged if isinstance(item, Evidence)]
     telling = [item for item in evidence if item.percentile is not None and item.percentile <= TABLE[item.rule].p_mild]
@@ -61,6 +61,12 @@ def _weigh(history: History) -> tuple[PlayerState, list[Evidence], tuple[Silence
     if asked is JUDGES:
         state = replace(state, unjudged=0, levels=velocity.fastest(history))
     return state, telling, tuple(item for item in judged if isinstance(item, Silence))
+
+
+def _worth_a_look(history: History) -> bool:
+    """Whether the rules on times may say something else than last time: much is new, or a rule has enough at last."""
+    n, new = len(history.kinds), history.state.unjudged
+    return new >= LEAST_NEW or any(n - new < row.least <= n for row in TABLE.values())
 
 
 def _added(state: PlayerState, evidence: Iterable[Evidence]) -> PlayerState:

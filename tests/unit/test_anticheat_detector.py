@@ -241,3 +241,14 @@ def test_the_course_names_the_completion_that_raised_the_flag() -> None:
     assert {"family", "rule", "value", "threshold", "percentile", "n", "entries", "reason"} <= set(told["evidence"][0])
     assert {item["family"] for item in told["not_judged"]} == set("ABCDE")
     assert not as_dict("person", course(person(100)))["flagged"]
+
+
+def test_a_rule_is_asked_as_soon_as_it_has_enough() -> None:
+    """However few completions a window brings, and however lately the others were asked."""
+    rng = random.Random(4)
+    events = program(30, lambda: rng.lognormvariate(3.0, 0.4), lambda gap: gap * 0.5)
+    state, verdict = step(PlayerState(), Window(0, events[:28]))
+    assert not verdict.flagged
+    _, verdict = step(state, Window(1, events[28:]))
+    assert [item.rule for item in verdict.evidence] == ["unrelated_claims"]
+    assert verdict.severity == "high"
