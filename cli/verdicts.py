@@ -47,11 +47,18 @@ def _joined(found: Course, evidence: list[Evidence], events: list[Event]) -> Cou
     all_of_it = strongest((*found.verdict.evidence, *evidence))
     result = Verdict(latest.severity, all_of_it, latest.e_values, found.verdict.silent)
     at, number = found.flagged_at, found.events_to_flag
-    if latest.flagged and number is None:
-        last = max((entry for item in evidence for entry in item.entries), default=0)
-        number = next((n for n, event in enumerate(events, start=1) if event.entry_id == last), len(events))
-        at = events[number - 1].submitted_at if events else None
+    first = _first(evidence, events) if latest.flagged else None
+    if first and (number is None or first < number):
+        number, at = first, events[first - 1].submitted_at
     return Course(state, result, found.events, at, number, found.first_rules)
+
+
+def _first(evidence: list[Evidence], events: list[Event]) -> int | None:
+    """After how many completions what comparing players has shown was there: what flags alone, or else all of it."""
+    place = {event.entry_id: number for number, event in enumerate(events, start=1)}
+    alone = [place[item.told_at] for item in evidence if item.told_at in place]
+    every = [place.get(entry, 0) for item in evidence for entry in item.entries]
+    return min(alone) if alone else max(every, default=0) or None
 
 
 def _with_silence(found: Course, contents: Contents, name: str) -> Course:

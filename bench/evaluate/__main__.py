@@ -11,7 +11,7 @@ from bench.evaluate import cheats, figures, measure, tables
 from services.anticheat.evidence import FAMILIES
 
 OUT = Path(__file__).parents[2] / "docs" / "evaluation"
-DRAFT, HELD_OUT = 1, 20_261_127
+DRAFT, HELD_OUT = 1, 20_261_128
 """Thresholds were set looking at the first seed; the reported table is of the second, which was used once."""
 SEEDS = {
     DRAFT: "the one for tuning, so the figures flatter; `ARGS=--held-out` takes one that was not looked at",
@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         row = found[-1]
         say(f"{kind.number} {kind.name}: {row.detected():.1%} within the target, {row.detected(1e9):.1%} at all")
     crowds, copies = measure.crowds(seed, farms), measure.copies(seed, farms)
-    say(f"farms {crowds}, copies {copies}")
+    long_ones = measure.long_replays(seed, farms)
+    say(f"farms {crowds}, copies {copies}, long replays {long_ones}")
     rows = measure.simulated(seed, players, days, say, honest_best)
     rows.append(tables.total(rows))
     looks = ""
@@ -47,8 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         looks = "" if options.quick else f"Looking after every completion of the real person gives {flags} flags."
     aim = "met" if rows[-1].bound() <= 1 else "missed"
     mean, most, size = measure.costs(seed)
+    several = tables.crowds_table(crowds, copies, long_ones)
     text = TEXT.read_text(encoding="utf-8").format(
-        honest=tables.honest_table(rows), cheats=tables.cheats_table(found), crowds=tables.crowds_table(crowds, copies),
+        honest=tables.honest_table(rows), cheats=tables.cheats_table(found), crowds=several,
         looks=looks, aim=aim, seed=seed, which=SEEDS[seed], bots=bots, players=players, mean=mean, most=most, size=size,
     )  # fmt: skip
     print(text)

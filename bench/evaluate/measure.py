@@ -102,6 +102,8 @@ def add_honest(row: Honest, found: Course, events: list[Event]) -> None:
     row.low += found.verdict.severity == "low"
     if found.events_to_flag is not None:
         row.flags[found.first_rules[0] if found.first_rules else "?"] += 1
+    else:
+        row.flags.update(item.rule for item in echoes({"": events}).values() if telling(item))
 
 
 def simulated(seed: int, players: int, days: int, say: Callable[[str], None], best: Best) -> list[Honest]:
@@ -195,6 +197,16 @@ def copies(seed: int, number: int) -> tuple[int, int, int]:
         hits += "copier" in found
         accused += len(found - {"copier"})
     return hits, number, accused
+
+
+def long_replays(seed: int, number: int) -> tuple[int, int]:
+    """Replays of own recordings that no state holds: found within ten in the whole history, and of how many."""
+    hits = 0
+    for place in range(number):
+        log = cheats.replay(np.random.default_rng([seed, 6, place]), 0.0, 600, 1_500, days=10)
+        told = [item.told_at or 0 for item in echoes({"": log.events}).values()]
+        hits += any(log.turns < at <= log.turns + 10 for at in told)
+    return hits, number
 
 
 def costs(seed: int) -> tuple[float, float, int]:

@@ -38,8 +38,8 @@ def total(rows: Sequence[Honest]) -> Honest:
 def cheats_table(rows: Sequence[Cheats]) -> str:
     """One line per kind, misses in bold."""
     lines = [
-        "| # | cheats | target | found in it | found at all | median completions, days | points banked | first by |",
-        "|---|---|---|---|---|---|---|---|",
+        "| # | cheats | target | found in it | at all | early | median completions, days | points banked | first by |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         kind, (events, days) = row.kind, row.typical()
@@ -50,17 +50,21 @@ def cheats_table(rows: Sequence[Cheats]) -> str:
         why = ", ".join(rule for rule, _ in row.rules.most_common(3)) or "-"
         banked = sorted(row.banked)[len(row.banked) // 2] if row.banked else 0
         lines.append(
-            f"| {kind.number} | {kind.name} | {aim} | {found} | {row.detected(1e9):.1%} | {taken} "
+            f"| {kind.number} | {kind.name} | {aim} | {found} | {row.detected(1e9):.1%} | {row.early} | {taken} "
             f"| {banked:,} | {why} |"
         )
     return "\n".join(lines)
 
 
-def crowds_table(rows: Mapping[str, tuple[int, int, int]], copies: tuple[int, int, int]) -> str:
+Count = tuple[int, int, int]
+
+
+def crowds_table(rows: Mapping[str, Count], copies: Count, long_ones: tuple[int, int]) -> str:
     """Farms, classes and copies."""
     lines = ["| # | who | found | honest ones accused |", "|---|---|---|---|"]
     for name, (hits, number, named) in rows.items():
         label = f"farm, accounts {name}" if name != "school class" else "honest: a school class on one address"
         lines.append(f"| 12 | {label} | {hits} of {number} | {named} |")
     lines.append(f"| 7 | exact replay of another's 60 times | {copies[0]} of {copies[1]} | {copies[2]} |")
+    lines.append(f"| 7 | exact replay of 600 to 1,500 own times, within 10 | {long_ones[0]} of {long_ones[1]} | - |")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
-"""Family C over all players: the exact times of another one, handed in again later.
+"""Family C over whole histories: exact times that another player, or the same one long ago, handed in before.
 
-One player's state does not know the others, so this looks at many histories together, as often as one likes.
+A player's state knows neither the others nor what lies more than a day of play back, so this looks at many histories
+together, as often as one likes.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy.typing as npt
 from services.anticheat.evalues import e_from_p
 from services.anticheat.events import Event
 from services.anticheat.evidence import MOST_ENTRIES, Evidence
+from services.anticheat.replay import coincidence
 from services.anticheat.state import action_code
 from services.anticheat.thresholds import P_TELLING, TABLE
 
-RULE = "others_times"
+OTHERS, OWN = "others_times", "repeated_times"
 LENGTH = 6
 """Times in a row that are compared at once."""
 Tokens = npt.NDArray[np.uint64]
@@ -32,27 +34,51 @@ def tokens(events: Sequence[Event]) -> Tokens:
 
 
 def echoes(histories: Mapping[str, Sequence[Event]]) -> dict[str, Evidence]:
-    """Evidence against those who repeat others, by player. Each history is in the order of submission."""
+    """Evidence against those who repeat others or themselves, by player. Each history is in the order of submission."""
     names = [name for name, events in histories.items() if len(events) >= LENGTH]
     series = [tokens(histories[name]) for name in names]
-    if len(names) < 2:
-        return {}
-    runs = _runs(series, [histories[name] for name in names])
+    found = [_own(own, histories[name]) for name, own in zip(names, series, strict=True)]
+    found += _others(names, series, [histories[name] for name in names]) if len(names) > 1 else []
+    best: dict[str, Evidence] = {}
+    for name, evidence in zip(names * 2, found, strict=False):
+        if evidence and (name not in best or evidence.e_value >= best[name].e_value):
+            best[name] = evidence
+    return best
+
+
+def _own(own: Tokens, events: Sequence[Event]) -> Evidence | None:
+    run, start, lag = _again(own)
+    copied = slice(start, start + run)
+    reason = f"{run} claimed times in a row are exactly those that the player handed in {lag:,} completions earlier."
+    return _evidence(OWN, own[copied], events[copied], reason, coincidence(own), len(own)) if run else None
+
+
+def _others(names: list[str], series: list[Tokens], events: list[Sequence[Event]]) -> list[Evidence | None]:
     chance = _coincidence(np.concatenate(series))
-    size = float(sum(map(len, series)))
-    return {
-        names[copier]: _evidence(histories[names[copier]][end - run + 1 : end + 1], run, names[source], chance, size)
-        for copier, (run, end, source) in runs.items()
-    }
+    size = sum(map(len, series))
+    found: list[Evidence | None] = [None] * len(names)
+    for copier, (run, end, source) in _runs(series, events).items():
+        copied = slice(end - run + 1, end + 1)
+        reason = f"{run} claimed times in a row are exactly those that {names[source]} handed in before."
+        found[copier] = _evidence(OTHERS, series[copier][copied], events[copier][copied], reason, chance, size)
+    return found
 
 
-def _evidence(copied: Sequence[Event], run: int, source: str, chance: float, size: float) -> Evidence:
-    row = TABLE[RULE]
-    p = math.exp(min(max(2 * math.log(size) - math.log(2) + run * math.log(chance), -700.0), 0.0))
+def _evidence(
+    rule: str, times: Tokens, copied: Sequence[Event], reason: str, chance: float, size: int
+) -> Evidence | None:
+    """None where it is no more than chance. Equal times in a row, as rounds that ran out, count as one."""
+    row, counted = TABLE[rule], np.cumsum(np.append(True, times[1:] != times[:-1]))
+    pairs, each = 2 * math.log(size) - math.log(2), math.log(min(chance, 1 - 1e-12))
+    p = math.exp(min(max(pairs + int(counted[-1]) * each, -700.0), 0.0))
+    if p > row.p_mild:
+        return None
+    enough = int(np.searchsorted(counted, (math.log(P_TELLING) - pairs) / each))
     entries = tuple(event.entry_id for event in copied[-MOST_ENTRIES:])
-    reason = f"{run} claimed times in a row are exactly those that {source} handed in before."
-    e_value = float(f"{e_from_p(p):.9g}")
-    return Evidence(row.family, RULE, row.statistic, run, row.telling, float(f"{p:.3g}"), run, entries, reason, e_value)
+    return Evidence(
+        row.family, rule, row.statistic, len(copied), row.telling, float(f"{p:.3g}"), len(copied), entries, reason,
+        float(f"{e_from_p(p):.9g}"), copied[enough].entry_id if enough < len(copied) else None,
+    )  # fmt: skip
 
 
 def telling(evidence: Evidence) -> bool:
@@ -65,6 +91,24 @@ def _coincidence(every: Tokens) -> float:
     _, counts = np.unique(every, return_counts=True)
     n = len(every)
     return min((float((counts * (counts - 1.0)).sum()) / 2 + 1) / (n * (n - 1) / 2 + 1), 1 - 1e-12)
+
+
+def _again(own: Tokens) -> tuple[int, int, int]:
+    """The longest run that equals an earlier one: its length, where it begins, and how much earlier the other was.
+
+    The two may touch but not overlap.
+    """
+    marks = _marks(own)
+    order = np.argsort(marks, kind="stable")
+    lags = np.zeros(len(marks), np.int64)
+    same = marks[order][1:] == marks[order][:-1]
+    lags[order[1:][same]] = (order[1:] - order[:-1])[same]
+    lags[lags < LENGTH] = 0
+    starts = np.flatnonzero(np.diff(lags, prepend=-1))
+    runs = np.where(lags[starts] > 0, np.diff(starts, append=len(lags)) + LENGTH - 1, 0)
+    runs = np.minimum(runs, lags[starts])
+    longest = int(runs.argmax())
+    return int(runs[longest]), int(starts[longest]), int(lags[starts[longest]])
 
 
 def _runs(series: Sequence[Tokens], events: Sequence[Sequence[Event]]) -> dict[int, tuple[int, int, int]]:

@@ -39,6 +39,8 @@ class Evidence:
     """The ledger entries of this window that it rests on, the latest 200."""
     reason: str
     e_value: float = 1.0
+    told_at: int | None = None
+    """The entry with which it was enough to flag alone, where that is known and may not be the last."""
 
     @property
     def family_name(self) -> str:

@@ -49,9 +49,10 @@ def _repeated(history: History) -> Judged:
 def longest_repeat(tokens: npt.NDArray[np.uint32], rows: int) -> tuple[int, int]:
     """The longest run that ends in the last `rows` tokens and equals an earlier run, and how much earlier it was.
 
-    The two may touch but not overlap.
+    The two may touch but not overlap. Equal tokens in a row, as rounds that ran out, count as one.
     """
     n = len(tokens)
+    changed = np.diff(tokens, prepend=tokens[:1]) != 0
     _, place, count = np.unique(tokens, return_inverse=True, return_counts=True)
     again = count[place] > 1
     run = np.zeros(n + 1, np.int64)
@@ -60,7 +61,7 @@ def longest_repeat(tokens: npt.NDArray[np.uint32], rows: int) -> tuple[int, int]
         if not again[row]:
             run[:] = 0
             continue
-        longer = (run[:row] + 1) * (tokens[:row] == tokens[row])
+        longer = np.maximum(run[:row] + changed[row], 1) * (tokens[:row] == tokens[row])
         run[1 : row + 1] = longer
         whole = np.minimum(longer, row - np.arange(row))
         if (top := int(whole.max())) > best:

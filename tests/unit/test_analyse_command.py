@@ -112,6 +112,7 @@ def test_refusals_addresses_and_copies(tmp_path: Path) -> None:
     assert told["prober"]["evidence"][0]["rule"] == "probing"
     assert told["copier"]["severity"] == "high"
     assert told["copier"]["evidence"][0]["rule"] == "others_times"
+    assert told["copier"]["events_to_flag"] <= 10
     assert not told["anna"]["flagged"]
 
 

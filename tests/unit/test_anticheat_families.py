@@ -172,6 +172,13 @@ def test_a_coarse_timer_is_no_replay() -> None:
     assert not telling(found(replay.judge(history(events)), "repeated_times"))
 
 
+def test_rounds_that_ran_out_are_no_replay() -> None:
+    """Somebody is called away twice, and a game hands in its longest time until they are back."""
+    events = [event._replace(claimed_ms=60_000) if event.entry_id % 200 < 20 else event for event in person(450)]
+    item = found(replay.judge(history(events[:425])), "repeated_times")
+    assert item.percentile == 1.0
+
+
 def test_a_replay_with_noise_has_the_same_shape() -> None:
     rng = random.Random(6)
     events = person(160)

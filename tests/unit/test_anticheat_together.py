@@ -81,6 +81,28 @@ def test_another_players_times() -> None:
     assert found["copier"].value == 20
     assert found["copier"].entries == tuple(range(20))
     assert "source handed in before" in found["copier"].reason
+    assert found["copier"].told_at in range(10)
+
+
+def test_own_times_from_longer_ago_than_a_state_remembers() -> None:
+    events = person(900, seed=4)
+    copy = [event._replace(entry_id=2_000 + n, submitted_at=event.submitted_at + 1e7) for n, event in enumerate(events)]
+    found = echoes({"alone": events + copy})["alone"]
+    assert telling(found)
+    assert (found.rule, found.value) == ("repeated_times", 900)
+    assert found.told_at in range(2_000, 2_010)
+    assert "900 completions earlier" in found.reason
+    assert echoes({"alone": events}) == {}
+
+
+def test_rounds_that_ran_out_are_no_copies() -> None:
+    """A game hands in its longest time while nobody is there."""
+    played = {name: person(900, seed) for seed, name in enumerate("abc")}
+    left = {
+        name: [event._replace(claimed_ms=60_000) if event.entry_id % 300 < 20 else event for event in events]
+        for name, events in played.items()
+    }
+    assert echoes(left) == {}
 
 
 def test_times_that_everybody_has_are_no_copies() -> None:
