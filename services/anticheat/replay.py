@@ -69,7 +69,7 @@ def longest_repeat(tokens: npt.NDArray[np.uint32], rows: int) -> tuple[int, int]
     return best, lag
 
 
-def coincidence(tokens: npt.NDArray[np.uint32]) -> float:
+def coincidence(tokens: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]) -> float:
     """How often two single times of this player are the same: over all pairs, or near each other if that is more."""
     n = len(tokens)
     _, counts = np.unique(tokens, return_counts=True)
