@@ -51,7 +51,7 @@ def _from_database(player: str, out: Path | None) -> int:
     line = recompute(for_background(get_settings()), player).as_dict()
     with _target(out) as target:
         target.write(json.dumps(line, ensure_ascii=False) + "\n")
-    return 1 if line["stored"] and not line["stored"]["same_bytes"] else 0
+    return 1 if line["stored"] and line["stored"]["same_bytes"] is False else 0
 
 
 def _from_file(file: Path, out: Path | None) -> int:

@@ -15,7 +15,7 @@ from services.anticheat.detector import merge
 from services.anticheat.events import WINDOW_SECONDS, tidy
 from services.anticheat.evidence import Verdict
 from services.anticheat.report import Course, as_dict, first_flag
-from services.anticheat.state import PlayerState
+from services.anticheat.state import PlayerState, StateError
 from services.anticheat.stored import BEGINNING, Step, head_of, steps
 from services.errors import NotFound
 from services.resources import Resources
@@ -48,8 +48,17 @@ class Recomputed:
             "window": self.window_id,
             "window_begins": begins.isoformat() if begins else None,
             "bytes": len(self.stored),
-            "same_bytes": self.stored == self.computed,
+            "same_bytes": self.stored == self.computed if _is_current(self.stored) else None,
         }
+
+
+def _is_current(stored: bytes) -> bool:
+    """Whether these thresholds and this version made the state: others give other bytes, until it is computed anew."""
+    try:
+        PlayerState.from_bytes(stored)
+    except StateError:
+        return False
+    return True
 
 
 def recompute(resources: Resources, username: str) -> Recomputed:

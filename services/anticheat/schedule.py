@@ -57,7 +57,7 @@ _FINISH = text("""
 _NIGHTLY = text("""
     INSERT INTO anticheat_states AS s (user_id, due_at)
     SELECT h.user_id, now() FROM ledger_heads h LEFT JOIN anticheat_states s USING (user_id)
-    WHERE h.seq > coalesce(s.seq, 0) AND (s.due_at IS NULL OR s.parked_at IS NOT NULL) OR s.parked_at IS NOT NULL
+    WHERE h.seq > coalesce(s.seq, 0) AND s.due_at IS NULL OR s.parked_at IS NOT NULL
     ON CONFLICT (user_id) DO UPDATE SET due_at = excluded.due_at, rung_at = NULL, parked_at = NULL, failures = 0
 """)
 _WAITING = text("""
@@ -124,9 +124,9 @@ def failed(resources: Resources, user_id: int, error: str) -> int:
         return int(connection.execute(_FAILED, parameters).scalar_one())
 
 
-def finish(connection: Connection, settings_window: int, **taken: Any) -> None:
+def finish(connection: Connection, window_seconds: int, **taken: Any) -> None:
     """Keep a state: `user_id`, `window_id`, `state`, `seq`, and `head`, the last entry that was looked at."""
-    connection.execute(_FINISH, {"window": settings_window, **taken})
+    connection.execute(_FINISH, {"window": window_seconds, **taken})
 
 
 def count(resources: Resources, outcome: str) -> None:

@@ -41,11 +41,15 @@ _CLOSE = text("UPDATE review_cases SET status = :status, held = false, updated_a
 _SET_ACCOUNT_STATUS = text("""
     UPDATE users SET status = CASE
         WHEN EXISTS (SELECT FROM review_cases WHERE user_id = :id AND status = 'confirmed') THEN 'suspended'
-        WHEN EXISTS (SELECT FROM review_cases WHERE user_id = :id AND status = 'open') THEN 'flagged'
+        WHEN EXISTS (SELECT FROM review_cases c JOIN evidence e ON e.case_id = c.id
+                     WHERE c.user_id = :id AND c.status = 'open' AND NOT e.details ? 'eValue') THEN 'flagged'
         ELSE 'active' END
     WHERE id = :id
 """)
-"""All of a player's cases together say what becomes of the account."""
+"""All of a player's cases together say what becomes of the account.
+
+`flagged` is what a refusal at the door has told the player; what the analysis found, which has an e-value, is not told.
+"""
 _SET_HIDDEN = text("SELECT set_hidden(id, status = 'suspended' OR is_held(id)) FROM users WHERE id = :id")
 _ACCOUNT = text("SELECT status, role, username FROM users WHERE id = :id")
 _SESSIONS = text("SELECT id FROM sessions WHERE user_id = :id AND revoked_at IS NULL AND expires_at > now()")

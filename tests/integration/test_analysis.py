@@ -232,6 +232,17 @@ def test_computing_anew_holds_one_window_at_a_time(
     assert max(alive) <= 2
 
 
+def test_a_state_of_other_thresholds_is_neither_equal_nor_changed(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.have_played(player, person(hour(5), 100))
+    analyse(resources, player)
+    monkeypatch.setattr("services.anticheat.state.DIGEST", 1)
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is None
+    assert analyse(resources, player).events == 100
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
+
+
 def test_a_person_is_left_alone(resources: Resources, people: People, player: Player) -> None:
     people.have_played(player, person(hour(12), 400))
     assert analyse(resources, player).outcome == "clean"

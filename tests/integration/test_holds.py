@@ -128,6 +128,22 @@ def test_a_decision_about_another_case_does_not_lift_the_hold(
     assert list(verify(resources, BOARD)) == []
 
 
+def test_a_decision_about_another_case_tells_nothing_of_the_hold(
+    resources: Resources, people: People, analyst: Player, player: Player
+) -> None:
+    people.complete(player)
+    old = people.suspect(player)
+    decide(resources, analyst, old, "clear", "fine")
+    people.execute(
+        "SELECT add_evidence(:id, 'in_step', 'In step.', 9, 6, '{}', '{\"eValue\": 1e9}', 'one', 'F', 'high')",
+        id=player.user_id,
+    )
+    decide(resources, analyst, old, "confirm", "not fine")
+    decide(resources, analyst, old, "clear", "fine after all")
+    assert people.status(player) == "active"
+    assert people.standing(player).hidden
+
+
 def test_evidence_that_comes_during_a_decision_about_another_case_holds(
     servers: Servers, resources: Resources, people: People, analyst: Player, player: Player
 ) -> None:
