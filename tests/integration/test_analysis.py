@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-import random
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from services.anticheat import analysis, detector, schedule, stored
+from services.anticheat import analysis, detector
 from services.anticheat.analysis import GRACE_SECONDS, Finding, Look, analyse_player
 from services.anticheat.events import WINDOW_SECONDS, Event, window_of
 from services.anticheat.evidence import Verdict
@@ -24,46 +20,8 @@ from services.resources import Resources
 from services.review.cases import get_case
 from services.review.decisions import decide
 from services.sessions import Player
+from tests.support.histories import analyse, bot, evidence, hour, person, state_of
 from tests.support.people import People, ranking, steady
-
-
-def hour(ago: int) -> float:
-    """The beginning of an hour of UTC."""
-    return (time.time() // WINDOW_SECONDS - ago) * WINDOW_SECONDS
-
-
-def bot(start: float, number: int, gap: float = 30.0) -> list[Event]:
-    """A program that submits by the clock and claims by it."""
-    rng, events = random.Random(start), []
-    for n in range(1, number + 1):
-        at, claim = start + n * gap, rng.randrange(20_000, 20_300)
-        events.append(Event(n, "puzzle", at - claim / 1_000 - 0.1, at, claim))
-    return events
-
-
-def person(start: float, number: int, seed: int = 1) -> list[Event]:
-    """Somebody whose times differ as people's do."""
-    rng, at, events = random.Random(seed), start, []
-    for n in range(number):
-        claim = rng.lognormvariate(2.5, 0.4)
-        at += claim + rng.lognormvariate(2.0, 0.8) + (5_000 if n % 60 == 59 else 0)
-        events.append(Event(n, "puzzle", at - claim - 0.2, at, round(claim * 1_000)))
-    return events
-
-
-def evidence(people: People, player: Player) -> list[Any]:
-    return people.execute(
-        "SELECT rule, family, severity, fingerprint, entries, details FROM evidence WHERE user_id = :id ORDER BY id",
-        id=player.user_id,
-    )
-
-
-def state_of(people: People, player: Player) -> Any:
-    return people.execute("SELECT * FROM anticheat_states WHERE user_id = :id", id=player.user_id)[0]
-
-
-def analyse(resources: Resources, player: Player) -> Look:
-    return analyse_player(resources, player.user_id)
 
 
 def test_a_program_is_flagged_with_reasons_and_entries(resources: Resources, people: People, player: Player) -> None:
@@ -325,63 +283,6 @@ def test_nobody(resources: Resources) -> None:
         recompute(resources, "nobody of that name")
 
 
-@pytest.fixture
-def breaks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Lets the detectors fail for a player."""
-    real = stored.steps
-
-    def break_for(user_id: int) -> None:
-        def steps(connection: Any, player: int, *rest: Any) -> Any:
-            if player == user_id:
-                raise ZeroDivisionError("a bug of ours")
-            return real(connection, player, *rest)
-
-        monkeypatch.setattr(analysis, "steps", steps)
-
-    return break_for
-
-
-def test_a_failure_is_tried_again_then_parked_and_the_others_go_on(
-    resources: Resources, people: People, player: Player, breaks: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = people.join()
-    for who in (player, other):
-        people.have_played(who, bot(hour(3), 100))
-    breaks(player.user_id)
-    for attempt in range(1, schedule.MOST_FAILURES + 1):
-        assert analyse(resources, player).outcome == f"failed {attempt} of 5: ZeroDivisionError"
-        row = state_of(people, player)
-        assert (row.failures, row.last_error) == (attempt, "ZeroDivisionError: a bug of ours")
-        assert (row.parked_at is not None) == (row.due_at is None) == (attempt == schedule.MOST_FAILURES)
-    assert analyse(resources, other).outcome == "flag medium: regularity"
-    assert analyse(resources, player).outcome == "parked"
-    assert (schedule.backlog(resources).parked, evidence(people, player)) == (1, [])
-    schedule.mark_due(resources, [player.user_id])
-    assert state_of(people, player).due_at is None, "parked is parked, whatever they play"
-    monkeypatch.undo()
-    assert schedule.ring_everybody(resources) == 1
-    assert player.user_id in schedule.take_due(resources)
-    assert analyse(resources, player).outcome == "flag medium: regularity"
-    assert (state_of(people, player).failures, state_of(people, player).last_error) == (0, None)
-
-
-def test_an_analysis_that_kills_its_process_is_parked_as_well(
-    resources: Resources, people: People, player: Player
-) -> None:
-    for _ in range(schedule.MOST_FAILURES):
-        assert schedule.begin(resources, player.user_id)
-    assert analyse(resources, player).outcome == "parked"
-    assert state_of(people, player).parked_at is not None
-
-
-def test_two_at_once_are_one(resources: Resources, people: People, player: Player) -> None:
-    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        connection.execute(analysis._LOCK, {"key": analysis.PLAYER_LOCK + player.user_id})
-        assert analyse(resources, player).outcome == "busy"
-        connection.rollback()
-    assert analyse(resources, player).outcome == "clean"
-
-
 def test_refusals_count_for_family_g(resources: Resources, people: People, player: Player) -> None:
     people.have_played(player, person(hour(3), 60))
     people.execute(
@@ -394,61 +295,3 @@ def test_refusals_count_for_family_g(resources: Resources, people: People, playe
     assert analyse(resources, player).outcome == "flag medium: refusals"
     assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
     assert json.dumps(recompute(resources, player.username).as_dict())
-
-
-def test_what_is_due(resources: Resources, people: People) -> None:
-    players = [player.user_id for player in people.several(3)]
-    schedule.mark_due(resources, players)
-    assert schedule.take_due(resources) == []
-    people.execute("UPDATE anticheat_states SET due_at = now() - interval '9 s' WHERE user_id <> :id", id=players[2])
-    waiting = schedule.backlog(resources)
-    assert (waiting.due, waiting.parked) == (2, 0)
-    assert waiting.oldest_seconds == pytest.approx(9, abs=3)
-    assert sorted(schedule.take_due(resources)) == players[:2]
-    assert schedule.take_due(resources) == [], "each is rung for once"
-    people.execute("UPDATE anticheat_states SET rung_at = now() - interval '1 hour' WHERE due_at <= now()")
-    assert sorted(schedule.take_due(resources)) == players[:2], "unless the bell was lost"
-    for user_id in players[:2]:
-        analyse_player(resources, user_id)
-    assert schedule.backlog(resources).due == 0
-    assert schedule.backlog(resources).analyses == {"none": 2}
-
-
-def test_who_plays_during_the_analysis_is_due_again(
-    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = stored.head_of
-
-    def head_of(connection: Any, user_id: int) -> int:
-        head = real(connection, user_id)
-        people.complete(player)
-        return head
-
-    monkeypatch.setattr(analysis, "head_of", head_of)
-    analyse(resources, player)
-    assert state_of(people, player).due_at is not None
-
-
-def test_the_nightly_pass_rings_for_windows_that_ended_since(
-    resources: Resources, people: People, player: Player
-) -> None:
-    other = people.join()
-    people.have_played(player, person(hour(5), 50))
-    people.have_played(other, person(hour(5), 50))
-    analyse(resources, other)
-    assert schedule.ring_everybody(resources) == 1
-    assert schedule.take_due(resources) == [player.user_id]
-    analyse(resources, player)
-    assert schedule.ring_everybody(resources) == 0
-    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schedule.NIGHTLY_LOCK})")
-        assert schedule.ring_everybody(resources) is None
-        connection.rollback()
-
-
-def test_cases_and_holds_are_counted(resources: Resources, people: People, player: Player) -> None:
-    people.have_played(player, bot(hour(10), 800, 36.0))
-    people.suspect(people.join())
-    analyse(resources, player)
-    waiting = schedule.backlog(resources)
-    assert (waiting.open_cases, waiting.held, waiting.analyses) == ({"high": 1, "low": 1}, 1, {"high": 1})

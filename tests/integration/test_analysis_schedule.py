@@ -1,0 +1,130 @@
+"""When a player is analysed: due, failed, parked, at once, in the nightly pass; and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from services.anticheat import analysis, schedule, stored
+from services.anticheat.analysis import analyse_player
+from services.resources import Resources
+from services.sessions import Player
+from tests.support.histories import analyse, bot, evidence, hour, person, state_of
+from tests.support.people import People
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets the detectors fail for a player."""
+    real = stored.steps
+
+    def break_for(user_id: int) -> None:
+        def steps(connection: Any, player: int, *rest: Any) -> Any:
+            if player == user_id:
+                raise ZeroDivisionError("a bug of ours")
+            return real(connection, player, *rest)
+
+        monkeypatch.setattr(analysis, "steps", steps)
+
+    return break_for
+
+
+def test_a_failure_is_tried_again_then_parked_and_the_others_go_on(
+    resources: Resources, people: People, player: Player, breaks: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = people.join()
+    for who in (player, other):
+        people.have_played(who, bot(hour(3), 100))
+    breaks(player.user_id)
+    for attempt in range(1, schedule.MOST_FAILURES + 1):
+        assert analyse(resources, player).outcome == f"failed {attempt} of 5: ZeroDivisionError"
+        row = state_of(people, player)
+        assert (row.failures, row.last_error) == (attempt, "ZeroDivisionError: a bug of ours")
+        assert (row.parked_at is not None) == (row.due_at is None) == (attempt == schedule.MOST_FAILURES)
+    assert analyse(resources, other).outcome == "flag medium: regularity"
+    assert analyse(resources, player).outcome == "parked"
+    assert (schedule.backlog(resources).parked, evidence(people, player)) == (1, [])
+    schedule.mark_due(resources, [player.user_id])
+    assert state_of(people, player).due_at is None, "parked is parked, whatever they play"
+    monkeypatch.undo()
+    assert schedule.ring_everybody(resources) == 1
+    assert player.user_id in schedule.take_due(resources)
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    assert (state_of(people, player).failures, state_of(people, player).last_error) == (0, None)
+
+
+def test_an_analysis_that_kills_its_process_is_parked_as_well(
+    resources: Resources, people: People, player: Player
+) -> None:
+    for _ in range(schedule.MOST_FAILURES):
+        assert schedule.begin(resources, player.user_id)
+    assert analyse(resources, player).outcome == "parked"
+    assert state_of(people, player).parked_at is not None
+
+
+def test_two_at_once_are_one(resources: Resources, people: People, player: Player) -> None:
+    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        connection.execute(analysis._LOCK, {"key": analysis.PLAYER_LOCK + player.user_id})
+        assert analyse(resources, player).outcome == "busy"
+        connection.rollback()
+    assert analyse(resources, player).outcome == "clean"
+
+
+def test_what_is_due(resources: Resources, people: People) -> None:
+    players = [player.user_id for player in people.several(3)]
+    schedule.mark_due(resources, players)
+    assert schedule.take_due(resources) == []
+    people.execute("UPDATE anticheat_states SET due_at = now() - interval '9 s' WHERE user_id <> :id", id=players[2])
+    waiting = schedule.backlog(resources)
+    assert (waiting.due, waiting.parked) == (2, 0)
+    assert waiting.oldest_seconds == pytest.approx(9, abs=3)
+    assert sorted(schedule.take_due(resources)) == players[:2]
+    assert schedule.take_due(resources) == [], "each is rung for once"
+    people.execute("UPDATE anticheat_states SET rung_at = now() - interval '1 hour' WHERE due_at <= now()")
+    assert sorted(schedule.take_due(resources)) == players[:2], "unless the bell was lost"
+    for user_id in players[:2]:
+        analyse_player(resources, user_id)
+    assert schedule.backlog(resources).due == 0
+    assert schedule.backlog(resources).analyses == {"none": 2}
+
+
+def test_who_plays_during_the_analysis_is_due_again(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = stored.head_of
+
+    def head_of(connection: Any, user_id: int) -> int:
+        head = real(connection, user_id)
+        people.complete(player)
+        return head
+
+    monkeypatch.setattr(analysis, "head_of", head_of)
+    analyse(resources, player)
+    assert state_of(people, player).due_at is not None
+
+
+def test_the_nightly_pass_rings_for_windows_that_ended_since(
+    resources: Resources, people: People, player: Player
+) -> None:
+    other = people.join()
+    people.have_played(player, person(hour(5), 50))
+    people.have_played(other, person(hour(5), 50))
+    analyse(resources, other)
+    assert schedule.ring_everybody(resources) == 1
+    assert schedule.take_due(resources) == [player.user_id]
+    analyse(resources, player)
+    assert schedule.ring_everybody(resources) == 0
+    with resources.engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schedule.NIGHTLY_LOCK})")
+        assert schedule.ring_everybody(resources) is None
+        connection.rollback()
+
+
+def test_cases_and_holds_are_counted(resources: Resources, people: People, player: Player) -> None:
+    people.have_played(player, bot(hour(10), 800, 36.0))
+    people.suspect(people.join())
+    analyse(resources, player)
+    waiting = schedule.backlog(resources)
+    assert (waiting.open_cases, waiting.held, waiting.analyses) == ({"high": 1, "low": 1}, 1, {"high": 1})
