@@ -78,7 +78,7 @@ check-monitoring: .venv/.installed-cluster ## Check the alert rules with Prometh
 drill: .venv/.installed-dev ## Hurt it part by part under load, judge, and keep the figures in docs/drills.md (ARGS='8c --seed 7')
 	$(BIN)/python -m drills $(ARGS)
 
-drill-quick: .venv/.installed-dev ## The most telling drills, three minutes
+drill-quick: .venv/.installed-dev ## The most telling drills, four minutes
 	$(BIN)/python -m drills --quick --on machine $(ARGS)
 
 drill-long: .venv/.installed-dev ## A million completions over a hundred faults; goes on where it was stopped (MINUTES=60)
