@@ -12,7 +12,7 @@ FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)|\.json$$
 NO_WORDS := --disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .DEFAULT_GOAL := help
-.PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild fuzz sbom help run cluster test lint format bench bench-live evaluate pictures lock clean check-monitoring
+.PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild fuzz sbom help run cluster test test-cluster lint format bench bench-live evaluate pictures lock clean check-monitoring
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,11 @@ cluster: .venv/.installed-cluster ## Start the production topology on this machi
 	@exec $(BIN)/python -m deploy.local --with-parent --players $(PLAYERS) $(ARGS)
 
 test: .venv/.installed-dev ## Run all tests on servers of their own
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/e2e/test_cluster.py $(ARGS)
+
+# Its thirteen servers would take the cores from the other tests.
+test-cluster: .venv/.installed-dev ## Test that the production topology starts, serves and ends
+	$(BIN)/python -m pytest -p no:xdist tests/e2e/test_cluster.py
 
 lint: .venv/.installed-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

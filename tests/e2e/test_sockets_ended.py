@@ -103,8 +103,12 @@ def test_who_is_full_asks_to_come_back(stack: Stack, player: Player) -> None:
                 assert "retry-after" in third.head
             first.send_frame(8, b"\x03\xe8")
             assert first.closed() == 1000
-        with Wire(web.port, player.access) as again:
-            again.expect("connected")
+        wait_for(lambda: is_let_in(web.port, player), 5, "a place of those who left")
+
+
+def is_let_in(port: int, player: Player) -> bool:
+    with Wire(port, player.access) as wire:
+        return wire.status == 101
 
 
 def test_the_sockets_of_a_player_are_counted_over_all_processes(stack: Stack, player: Player) -> None:

@@ -292,7 +292,8 @@ class Live {
     if (this.#state !== "live") this.#join();
     this.#rejected = null;
     const { renewAt } = this.#fairboard.session ?? {};
-    if (renewAt) this.#set("renewal", Math.max(1_000, renewAt - Date.now()), () => this.#stay());
+    // A little later: a timer may fire a millisecond early, and would get the old token.
+    if (renewAt) this.#set("renewal", Math.max(1_000, renewAt + 50 - Date.now()), () => this.#stay());
   }
 
   // A socket ends with its token. With a newer one it may stay, and the board does not blink.
