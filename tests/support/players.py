@@ -132,11 +132,12 @@ def sign_up(stack: Stack, *, url: str = "", name: str = "") -> Player:
 
 def post_until_served(http: httpx.Client, path: str, body: dict[str, str]) -> httpx.Response:
     """The answer, asked for again after 503 as its Retry-After says: two stacks on two cores may miss a deadline."""
-    for _ in range(5):
-        answer = http.post(path, json=body)
+    answer = http.post(path, json=body)
+    for _ in range(4):
         if answer.status_code != 503:
             break
         time.sleep(int(answer.headers["Retry-After"]))
+        answer = http.post(path, json=body)
     return answer
 
 
