@@ -200,6 +200,7 @@ def test_hanging_up_in_the_middle_of_the_handshake_is_no_error_of_ours(stack: St
         "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {player.access}\r\n\r\n"
     )
+    log = ""
     with stack.another_web() as web:
         for _ in range(10):  # Until one of them was met in the middle, which is luck.
             for _ in range(100):
