@@ -60,7 +60,8 @@ export function browserStore(key = "fairboard.session") {
 
 // ---- The player
 
-const usable = (held, rejected) => held.accessToken !== rejected && held.renewAt > Date.now();
+// A timer may fire a little early, and is not to get the old token.
+const usable = (held, rejected) => held.accessToken !== rejected && held.renewAt > Date.now() + 50;
 const unauthorized = (code = "UNAUTHORIZED") => new FairboardError({ status: 401, code });
 
 export class Fairboard {
@@ -292,8 +293,7 @@ class Live {
     if (this.#state !== "live") this.#join();
     this.#rejected = null;
     const { renewAt } = this.#fairboard.session ?? {};
-    // A little later: a timer may fire a millisecond early, and would get the old token.
-    if (renewAt) this.#set("renewal", Math.max(1_000, renewAt + 50 - Date.now()), () => this.#stay());
+    if (renewAt) this.#set("renewal", Math.max(1_000, renewAt - Date.now()), () => this.#stay());
   }
 
   // A socket ends with its token. With a newer one it may stay, and the board does not blink.
