@@ -33,6 +33,8 @@ def admit(resources: Resources, user_id: int, session_id: uuid.UUID, call: str) 
             cached, wait_ms = resources.admit_script(keys, _PLAYER_ARGUMENTS)
     except RedisUnavailableError as error:
         raise ServiceUnavailable from error
+    if not cached:  # Redis can be read and takes no writes: the session is good, but nothing could be counted.
+        raise ServiceUnavailable
     player = sessions.parse(cached, user_id, session_id)
     _refuse(wait_ms)
     return player

@@ -200,6 +200,16 @@ def test_without_redis_nobody_is_let_in(without: Callable[[str], Resources], pla
     rate_limits.forgive(away, "somebody")
 
 
+def test_a_redis_that_takes_no_writes_calls_no_session_invalid(resources: Resources, player: Player) -> None:
+    resources.redis.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(ServiceUnavailable):
+            admit(resources, player)
+    finally:
+        resources.redis.config_set("min-replicas-to-write", 0)
+    assert admit(resources, player) == player
+
+
 def test_without_postgresql_a_known_session_is_let_in_and_an_unknown_one_is_not(
     without: Callable[[str], Resources], resources: Resources, people: People, player: Player
 ) -> None:
