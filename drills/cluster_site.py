@@ -8,10 +8,12 @@ from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 
 import psycopg2
+from redis.exceptions import RedisError
 
 from config.catalogue import BOARD
 from config.settings import PREFIX, Settings
 from deploy.local.cluster import Cluster
+from deploy.local.places import POSTGRES, REDIS
 from deploy.local.process import Part
 from deploy.local.state import status
 from drills.link import Link
@@ -113,6 +115,16 @@ class ClusterSite:
     def ready(self) -> bool:
         """As the balancer finds."""
         return status(f"{self.cluster.url}/readyz", self.cluster.authority) == 200
+
+    def whole(self) -> bool:
+        """Whether both standbys and both replicas follow, so that one more of anything may be taken away."""
+        try:
+            standbys = self._ask_once("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'", ())[0][0]
+            told = self.resources().redis.info("replication")
+        except (psycopg2.Error, RedisError):
+            return False
+        replicas = sum(told.get(f"slave{number}", {}).get("state") == "online" for number in range(len(REDIS)))
+        return standbys == len(POSTGRES) - 1 and replicas == len(REDIS) - 1
 
     def heal(self) -> None:
         """Every part up and every server of Fairboard ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 from config import tracing
-from models.nodes import Nodes, poll, split_hosts, wait_callback
+from models.nodes import Nodes, NoPrimaryError, poll, split_hosts, wait_callback
+from models.patience import Patience
 
 APPLICATION_ROLE = "fairboard_app"
 POOL_SECONDS = 0.4
@@ -24,6 +26,16 @@ UNCONFIRMED = "synchronous replication"
 
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 """Of a PostgreSQL that does not answer, or that is a standby and takes no writes."""
+NOT_DONE = (
+    NoPrimaryError,
+    psycopg2.errors.AdminShutdown,
+    psycopg2.errors.CannotConnectNow,
+    psycopg2.errors.ReadOnlySqlTransaction,
+)
+"""Those after which it is certain that nothing was done."""
+HANDOVER_SECONDS = 3.0
+"""How long one node takes to hand over to another when it is asked to."""
+_PATIENCE = Patience(HANDOVER_SECONDS)
 
 
 class DatabaseUnavailableError(Exception):
@@ -76,21 +88,36 @@ def make_engine(
 def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
     """The one row of one statement of the driver's own (`%s`), committed at once: half the CPU of `autocommit`.
 
-    For the hottest statements only. Raises DatabaseUnavailableError.
+    For the hottest statements only. Waits for a primary that is being replaced by another one of several nodes.
+    Raises DatabaseUnavailableError.
     """
+    begun = time.monotonic()
     with tracing.span(statement[:60], db_system_name="postgresql", db_query_text=statement), translate_outage():
-        connection = engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(statement, parameters)
-            _confirm(connection.dbapi_connection)
-            return tuple(cursor.fetchone() or ())
-        except AWAY as error:
-            connection.invalidate(error)
-            engine.dispose()  # The others were opened to the same server; each would cost one more failure.
-            raise
-        finally:
-            connection.close()
+        while True:
+            try:
+                row = _execute(engine, statement, parameters)
+            except (*NOT_DONE, PoolTimeoutError) as error:
+                # Too few connections are a reason to wait only while all of them look for the new primary.
+                if (isinstance(error, PoolTimeoutError) and not _PATIENCE.waiting) or not _PATIENCE.wait(begun):
+                    raise
+            else:
+                _PATIENCE.answered()
+                return row
+
+
+def _execute(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(statement, parameters)
+        _confirm(connection.dbapi_connection)
+        return tuple(cursor.fetchone() or ())
+    except AWAY as error:
+        connection.invalidate(error)
+        engine.dispose()  # The others were opened to the same server; each would cost one more failure.
+        raise
+    finally:
+        connection.close()
 
 
 @contextmanager

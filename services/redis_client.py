@@ -30,6 +30,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from config import tracing
+from models.patience import Patience
 
 LUA = Path(__file__).with_name("lua")
 MAX_IDLE = 64
@@ -49,6 +50,8 @@ AWAY = (
 )
 REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 """Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
+HANDOVER_SECONDS = 2.0
+"""How long a master takes to hand over to a replica when the Sentinels ask it to."""
 
 
 class RedisUnavailableError(Exception):
@@ -175,18 +178,35 @@ class QuickConnection:
         """Connects at the first call, with the settings of the client."""
         self._pool = redis.connection_pool
         self._silent_until = 0.0
+        self._patience = Patience(HANDOVER_SECONDS)
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send commands in one go and return their replies. Raises RedisUnavailableError, or an error reply."""
+        """Send commands in one go and return their replies. Raises RedisUnavailableError, or an error reply.
+
+        Asks again where it was refused by a master that another one is taking over from.
+        """
         if time.monotonic() < self._silent_until:
             raise RedisUnavailableError("Redis did not answer a moment ago")
+        begun = time.monotonic()
         with tracing.span(str(commands[0][0]), db_system_name="redis"), translate_outage():
-            if self._idle:
-                with suppress(RedisConnectionError):
-                    return self._exchange(self._idle.pop(), commands)
-                self._forget_idle()
-            return self._exchange(self._connect(), commands)
+            while True:
+                try:
+                    replies = self._call_once(commands)
+                except ResponseError as error:
+                    if not _hands_over(error) or not self._patience.wait(begun):
+                        raise
+                    self._forget_idle()
+                else:
+                    self._patience.answered()
+                    return replies
+
+    def _call_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        if self._idle:
+            with suppress(RedisConnectionError):
+                return self._exchange(self._idle.pop(), commands)
+            self._forget_idle()
+        return self._exchange(self._connect(), commands)
 
     def _connect(self) -> Any:
         """A connection of our own: the pool counts those it makes, failed ones too, and refuses after a while."""
@@ -214,6 +234,11 @@ class QuickConnection:
         """They were all opened to a server that is gone."""
         while self._idle:
             self._idle.pop().disconnect()
+
+
+def _hands_over(error: ResponseError) -> bool:
+    """Whether a reply says that this is no master any more, or one whose replicas have left it for another."""
+    return isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
 
 
 def load_script(quick: Commands, name: str) -> Callable[[Sequence[str], Sequence[str | int | bytes]], Any]:

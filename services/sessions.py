@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from models.database import DatabaseUnavailableError, autocommit
+from models.database import DatabaseUnavailableError, autocommit, execute_once
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
@@ -236,13 +236,12 @@ def _tombstone_seconds(resources: Resources) -> int:
 
 
 def _from_postgresql(resources: Resources, user_id: int, session_id: uuid.UUID) -> str:
-    query = text(
+    query = (
         "SELECT u.status, u.role, u.username FROM sessions s JOIN users u ON u.id = s.user_id "
-        "WHERE s.id = :id AND u.id = :user_id AND s.revoked_at IS NULL AND s.expires_at > now()"
+        "WHERE s.id = %s AND u.id = %s AND s.revoked_at IS NULL AND s.expires_at > now()"
     )
     try:
-        with autocommit(resources.engine) as connection:
-            row = connection.execute(query, {"id": session_id, "user_id": user_id}).one_or_none()
+        row = execute_once(resources.engine, query, (str(session_id), user_id))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return cache_value(*row) if row else "-INVALID_TOKEN"

@@ -7,9 +7,10 @@ import signal
 import threading
 import time
 
-from deploy.local.places import POSTGRES, REDIS, WEB
+from deploy.local.places import POSTGRES
 from drills.cluster_site import ClusterSite
 from drills.faults.database import POSTS
+from drills.faults.rolling import rolling
 from drills.history import Outcome
 from drills.load import SPARE_MS, Plan, round_of
 from drills.scene import Drill, Scene
@@ -99,26 +100,6 @@ def kill_redis(scene: Scene) -> None:
     master.start()
 
 
-def rolling(scene: Scene) -> None:
-    """Every part of Fairboard and every standby, one after the other. No request may fail."""
-    cluster, before = _site(scene).cluster, len(scene.load.history.failures)
-    leaders = {cluster.primary(), cluster.redis_master(), "balancer"}
-    spared = leaders | {name for name in scene.site.parts if name.startswith(("etcd", "sentinel"))} | {"broker"}
-    for name, part in scene.site.parts.items():
-        if name in spared:
-            continue
-        known = len(scene.load.history.failures)
-        part.terminate()
-        part.start()
-        if name in (*WEB, *POSTGRES, *REDIS) or name.startswith("live"):
-            cluster.wait_ready()
-        scene.wait_for_more(5)
-        if more := len(scene.load.history.failures) - known:
-            scene.notes.append(f"{more} requests failed while {name} was restarted")
-    failed = scene.load.history.failures[before:]
-    scene.require(f"no failed request: {len(failed)}, such as {failed[:3]}", holds=not failed)
-
-
 def many_posts(scene: Scene) -> None:
     """200 posts of one token through the balancer while the primary's node dies."""
     person, part = scene.spare[0], _site(scene).primary
@@ -154,6 +135,6 @@ DRILLS = (
     Drill("4b", "the primary cut from its standbys", cut_from_standbys, GROUND, plan=PLAN),
     Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, plan=PLAN),
     Drill("10b", "Sentinel failover with the old master cut off", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
-    Drill("13", "rolling restart of Fairboard and of every standby", rolling, GROUND, plan=PLAN),
+    Drill("13", "rolling restart of every part, of leaders after a handover", rolling, GROUND, plan=PLAN),
     Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
 )

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from cli.embedded.identity import write_private
 from config.catalogue import BOARD
-from models import nodes
+from models import database, nodes
 from models.database import (
     DatabaseUnavailableError,
     UnconfirmedError,
@@ -28,6 +29,7 @@ from models.database import (
 )
 from models.migrate import upgrade
 from models.nodes import Nodes, split_hosts
+from models.patience import Patience
 from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.rebuild import rebuild
 from services.reconcile import drain_outbox
@@ -239,8 +241,10 @@ def test_what_a_standby_does_not_have_yet_is_on_the_rebuilt_board(
         _ask(pair.standby, "SELECT pg_wal_replay_resume()")
 
 
-def test_the_primary_is_found_and_followed(pair: Pair) -> None:  # The last one: there are two primaries afterwards.
-    """Which node it is may change under a client, and then the next statement goes to the new one."""
+def test_the_primary_is_found_and_followed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:  # The last one: there are two primaries afterwards.
+    """Which node it is may change under a client, and then the next statement goes to the new one, or waits for it."""
     with engine_of(pair.url()) as engine:
         assert port(engine) == pair.primary.port
         assert execute_once(engine, ADD, ("before",)) == ("before",)
@@ -248,12 +252,19 @@ def test_the_primary_is_found_and_followed(pair: Pair) -> None:  # The last one:
         pair.primary.kill()
         with pytest.raises(DatabaseUnavailableError):
             execute_once(engine, ADD, ("lost",))
+        monkeypatch.setattr(database, "_PATIENCE", Patience(0.0))
         with pytest.raises(DatabaseUnavailableError, match="no primary"):
             execute_once(engine, ADD, ("nowhere",))
-        with closing(pair.standby.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_promote()")
+        monkeypatch.setattr(database, "_PATIENCE", patience := Patience(30.0))
+        with ThreadPoolExecutor(1) as others:
+            waiting = others.submit(execute_once, engine, ADD, ("meanwhile",))
+            wait_for(lambda: patience.waiting, 10)
+            with closing(pair.standby.connect()) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_promote()")
+            assert waiting.result(20) == ("meanwhile",)
         assert execute_once(engine, ADD, ("after",)) == ("after",)
-        assert _boards(pair.standby) == {"before", "after"}
+        assert not patience.waiting
+        assert _boards(pair.standby) == {"before", "meanwhile", "after"}
 
 
 def _add(engine: Engine, way: str) -> None:

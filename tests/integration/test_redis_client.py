@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 from redis.exceptions import ResponseError
 
 from config.catalogue import BOARD
+from models.patience import Patience
 from services import redis_client
 from services.leaderboard.board import place
 from services.redis_client import RedisUnavailableError
@@ -113,3 +115,19 @@ def test_a_redis_that_takes_no_writes_is_away(resources: Resources, setting: str
     finally:
         resources.redis.config_set(name, 0)
     assert place(resources, BOARD, [a_standing(1, 1)]).rank == 1
+
+
+def test_a_master_that_hands_over_is_waited_for_and_one_that_does_not_is_not(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources.redis.config_set("min-replicas-to-write", 1)
+    monkeypatch.setattr(resources.quick, "_patience", Patience(0.0))
+    with pytest.raises(RedisUnavailableError):
+        resources.quick.call(("SET", "key", "lost"))
+    monkeypatch.setattr(resources.quick, "_patience", patience := Patience(30.0))
+    with ThreadPoolExecutor(1) as others:
+        waiting = others.submit(resources.quick.call, ("SET", "key", "value"), ("GET", "key"))
+        wait_for(lambda: patience.waiting, 10)
+        resources.redis.config_set("min-replicas-to-write", 0)
+        assert waiting.result(20) == [b"OK", b"value"]
+    assert not patience.waiting
