@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 
 import psycopg2
+from redis import Redis
 from redis.exceptions import RedisError
 
 from config.catalogue import BOARD
@@ -120,11 +121,19 @@ class ClusterSite:
         """Whether both standbys and both replicas follow, so that one more of anything may be taken away."""
         try:
             standbys = self._ask_once("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'", ())[0][0]
-            told = self.resources().redis.info("replication")
+            told = self._ask_master()
         except (psycopg2.Error, RedisError):
             return False
         replicas = sum(told.get(f"slave{number}", {}).get("state") == "online" for number in range(len(REDIS)))
         return standbys == len(POSTGRES) - 1 and replicas == len(REDIS) - 1
+
+    def _ask_master(self) -> dict[str, dict[str, str]]:
+        """Not over a connection that was opened before it became the master."""
+        name, password = self.cluster.redis_master(), self.cluster.places.secrets["REDIS_PASSWORD"]
+        if name is None:
+            return {}
+        with Redis(port=self.cluster.ports[name], password=password, socket_timeout=1, protocol=2) as redis:
+            return dict(redis.info("replication"))
 
     def heal(self) -> None:
         """Every part up and every server of Fairboard ready."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -15,24 +15,21 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 from config import tracing
-from models.nodes import Nodes, NoPrimaryError, poll, split_hosts, wait_callback
+from models.nodes import NoAnswerError, Nodes, poll, split_hosts, wait_callback
 from models.patience import Patience
 
 APPLICATION_ROLE = "fairboard_app"
 POOL_SECONDS = 0.4
 """Longest wait for a free connection: it comes before the wait for an answer, and both must fit into a request."""
+SEVERAL_NODES = "several_nodes"
+"""Whether there is another node that could become the primary, among an engine's options."""
 UNCONFIRMED = "synchronous replication"
 """In the warning that comes with a commit which no second node has confirmed, and which looks like a success."""
 
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 """Of a PostgreSQL that does not answer, or that is a standby and takes no writes."""
-NOT_DONE = (
-    NoPrimaryError,
-    psycopg2.errors.AdminShutdown,
-    psycopg2.errors.CannotConnectNow,
-    psycopg2.errors.ReadOnlySqlTransaction,
-)
-"""Those after which it is certain that nothing was done."""
+TOO_LATE = (NoAnswerError, psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable)
+"""Those of them after which the time for an answer is over."""
 HANDOVER_SECONDS = 3.0
 """How long one node takes to hand over to another when it is asked to."""
 _PATIENCE = Patience(HANDOVER_SECONDS)
@@ -77,6 +74,7 @@ def make_engine(
         # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
         pool_reset_on_return=None,
         pool_pre_ping=ping,
+        execution_options={SEVERAL_NODES: len(split_hosts(url)) > 1},
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
     event.listen(engine, "checkout", _set_autocommit)
@@ -85,24 +83,37 @@ def make_engine(
     return engine
 
 
+def fill_pool(engine: Engine, size: int) -> None:
+    """Open all connections of a pool. Raises DatabaseUnavailableError at the first that fails."""
+    with translate_outage(), ExitStack() as held:
+        for _ in range(size):
+            held.enter_context(closing(engine.raw_connection()))
+
+
 def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
     """The one row of one statement of the driver's own (`%s`), committed at once: half the CPU of `autocommit`.
 
-    For the hottest statements only. Waits for a primary that is being replaced by another one of several nodes.
-    Raises DatabaseUnavailableError.
+    For the hottest statements only. While one of several nodes hands over to another, it waits and says the statement
+    again, so that has to be one that may be said twice. Raises DatabaseUnavailableError.
     """
     begun = time.monotonic()
     with tracing.span(statement[:60], db_system_name="postgresql", db_query_text=statement), translate_outage():
         while True:
             try:
                 row = _execute(engine, statement, parameters)
-            except (*NOT_DONE, PoolTimeoutError) as error:
-                # Too few connections are a reason to wait only while all of them look for the new primary.
-                if (isinstance(error, PoolTimeoutError) and not _PATIENCE.waiting) or not _PATIENCE.wait(begun):
+            except (*AWAY, PoolTimeoutError) as error:
+                if not _may_be_handed_over(engine, error) or not _PATIENCE.wait(begun):
                     raise
             else:
                 _PATIENCE.answered()
                 return row
+
+
+def _may_be_handed_over(engine: Engine, error: Exception) -> bool:
+    """Whether waiting may help: too few connections are a reason only while all of them look for the new primary."""
+    if not engine.get_execution_options()[SEVERAL_NODES] or isinstance(error, TOO_LATE):
+        return False
+    return _PATIENCE.waiting or not isinstance(error, PoolTimeoutError)
 
 
 def _execute(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:

@@ -21,7 +21,8 @@ from services.resources import Resources
 
 log = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 1.0
+PERIOD_SECONDS, LOST_PERIOD_SECONDS = 1.0, 0.25
+"""What is lost is looked at more often, because everybody waits for it."""
 MISSES = 2
 """In a row, after which something is lost."""
 Role = Literal["primary", "standby", "up", "unknown", "lost"]
@@ -47,7 +48,8 @@ class Watch:
         while True:
             begun = time.monotonic()
             self.look_once()
-            time.sleep(max(0.0, PERIOD_SECONDS - (time.monotonic() - begun)))
+            period = LOST_PERIOD_SECONDS if self.role == "lost" else PERIOD_SECONDS
+            time.sleep(max(0.0, period - (time.monotonic() - begun)))
 
     def look_once(self) -> None:
         """Look, and tell what is seen."""

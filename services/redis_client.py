@@ -50,8 +50,8 @@ AWAY = (
 )
 REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 """Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
-HANDOVER_SECONDS = 2.0
-"""How long a master takes to hand over to a replica when the Sentinels ask it to."""
+HANDOVER_SECONDS = 3.5
+"""How long it takes until the Sentinels name the replica to which they had the master hand over: 2 s and a bit."""
 
 
 class RedisUnavailableError(Exception):

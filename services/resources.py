@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +15,8 @@ from sqlalchemy import Engine
 from config import tracing
 from config.catalogue import OnceAction, TimedAction, get_catalogue, points_ceiling
 from config.settings import Settings
-from models.database import make_engine
-from services.redis_client import Commands, load_script, make_redis, quick_commands
+from models.database import DatabaseUnavailableError, fill_pool, make_engine
+from services.redis_client import Commands, RedisUnavailableError, load_script, make_redis, quick_commands
 
 Script = Callable[[Sequence[str], Sequence[str | int | bytes]], Any]
 
@@ -41,6 +42,13 @@ class Resources:
         )
         tracing.instrument(engine=engine)
         return engine
+
+    def warm_up(self) -> None:
+        """Open what the first requests would otherwise all open at once. What is away now is opened by them."""
+        with suppress(DatabaseUnavailableError):
+            fill_pool(self.engine, self.settings.database_pool_size)
+        with suppress(RedisUnavailableError):
+            self.quick.call(("PING",))
 
     @cached_property
     def replica(self) -> Engine:

@@ -90,17 +90,19 @@ def _collect_rarely() -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Spare the garbage collector what stays; on SIGTERM, which a reload sends too, tell every socket of a restart.
+    """Open connections before the first request comes, and spare the garbage collector what stays.
 
-    Before that, go on for a while and say so at /healthz, so that a balancer sends what is new elsewhere.
+    On SIGTERM, which a reload sends too, tell every socket of a restart. Before that, go on for a while and say so at
+    /healthz, so that a balancer sends what is new elsewhere.
     """
-    _collect_rarely()
     from web import sampler  # noqa: PLC0415 -- needs the loaded application
-    from web.context import DRAINING, PROBER  # noqa: PLC0415
+    from web.context import DRAINING, PROBER, RESOURCES  # noqa: PLC0415
     from web.sockets.endpoint import HUB  # noqa: PLC0415
     from web.sockets.frames import RESTART  # noqa: PLC0415
     from wsgi import app  # noqa: PLC0415
 
+    app.extensions[RESOURCES].warm_up()
+    _collect_rarely()
     app.extensions[PROBER].start()
     sampler.start(app)
 

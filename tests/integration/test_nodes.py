@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg2
@@ -132,12 +132,12 @@ def engine_of(url: str) -> Iterator[Engine]:
 def hanging() -> Iterator[tuple[str, list[object]]]:
     """A server that lets clients connect and says nothing, as a frozen one does; and who came."""
     came: list[object] = []
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ExitStack() as accepted:
 
         def accept() -> None:
             with suppress(OSError):
                 while True:
-                    came.append(listener.accept())
+                    came.append(accepted.enter_context(listener.accept()[0]))
 
         threading.Thread(target=accept, daemon=True).start()
         yield f"127.0.0.1:{listener.getsockname()[1]}", came
@@ -250,9 +250,9 @@ def test_the_primary_is_found_and_followed(
         assert execute_once(engine, ADD, ("before",)) == ("before",)
         wait_for(lambda: _boards(pair.standby) == {"before"}, 10)
         pair.primary.kill()
+        monkeypatch.setattr(database, "_PATIENCE", Patience(0.0))
         with pytest.raises(DatabaseUnavailableError):
             execute_once(engine, ADD, ("lost",))
-        monkeypatch.setattr(database, "_PATIENCE", Patience(0.0))
         with pytest.raises(DatabaseUnavailableError, match="no primary"):
             execute_once(engine, ADD, ("nowhere",))
         monkeypatch.setattr(database, "_PATIENCE", patience := Patience(30.0))
