@@ -139,7 +139,10 @@ def wait_callback(wait: Wait, deadline: float) -> Callable[[Any], None]:
         end = time.monotonic() + (min(CONNECT_SECONDS, deadline) if connecting else deadline)
         while (state := connection.poll()) != extensions.POLL_OK:
             event = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
-            if not wait(connection.fileno(), event, max(0.0, end - time.monotonic())):
+            # This process may have been held up itself: an answer that is there by now is taken.
+            if not wait(connection.fileno(), event, max(0.0, end - time.monotonic())) and not poll(
+                connection.fileno(), event, 0
+            ):
                 if not connecting:
                     fall_silent(Node(connection.info.host, connection.info.port))
                 raise NoAnswerError("no answer in time")

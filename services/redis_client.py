@@ -217,7 +217,7 @@ class QuickConnection:
     def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
-            replies = [connection.read_response() for _ in commands]
+            replies = [_read_reply(connection) for _ in commands]
         except BaseException as error:
             if isinstance(error, RedisTimeoutError):
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
@@ -234,6 +234,16 @@ class QuickConnection:
         """They were all opened to a server that is gone."""
         while self._idle:
             self._idle.pop().disconnect()
+
+
+def _read_reply(connection: Any) -> Any:
+    """One reply. This process may have been held up itself: what is there when the deadline has passed is taken."""
+    try:
+        return connection.read_response(disconnect_on_error=False)
+    except RedisTimeoutError:
+        if not connection.can_read(0):
+            raise
+        return connection.read_response(disconnect_on_error=False)
 
 
 def _hands_over(error: ResponseError) -> bool:

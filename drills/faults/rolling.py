@@ -12,7 +12,7 @@ from redis import Redis
 
 from deploy.local.places import BALANCER, BROKER, ETCD, MASTER, POSTGRES, REDIS, SENTINELS
 from deploy.local.process import found
-from deploy.local.state import status
+from deploy.local.state import is_ready, status
 from drills.cluster_site import ClusterSite
 from drills.scene import Scene
 
@@ -67,7 +67,7 @@ def _whole(scene: Scene) -> bool:
     """Whether one more may be taken away: every member of every group is there, and nobody lags."""
     site, places = _site(scene), _site(scene).cluster.places
     members = all(status(f"http://{places.address(f'{name}-client')}/health") == 200 for name in ETCD)
-    return members and site.ready() and site.whole()
+    return members and is_ready(places) and site.whole()
 
 
 def _switch_over(scene: Scene, leader: str) -> None:

@@ -173,6 +173,16 @@ def test_a_node_that_hangs_is_asked_once_and_then_left_alone(pair: Pair) -> None
         assert len(came) == 1
 
 
+def test_an_answer_that_is_there_is_taken_however_late_it_is_looked_at(pair: Pair) -> None:
+    def miss(descriptor: int, event: int, seconds: float) -> bool:
+        nodes.poll(descriptor, event, seconds)
+        return False
+
+    extensions.set_wait_callback(nodes.wait_callback(miss, 1.0))
+    with engine_of(pair.url()) as engine:
+        assert port(engine) == pair.primary.port
+
+
 def test_a_primary_that_freezes_is_given_up_within_the_deadline(pair: Pair) -> None:
     with engine_of(pair.url()) as engine:
         port(engine)

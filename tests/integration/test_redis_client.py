@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from config.catalogue import BOARD
 from models.patience import Patience
@@ -131,3 +131,21 @@ def test_a_master_that_hands_over_is_waited_for_and_one_that_does_not_is_not(
         resources.redis.config_set("min-replicas-to-write", 0)
         assert waiting.result(20) == [b"OK", b"value"]
     assert not patience.waiting
+
+
+def test_a_reply_that_is_there_is_taken_however_late_it_is_looked_at(
+    hurried: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried.quick.call(("PING",))
+    (connection,) = hurried.quick._idle  # type: ignore[attr-defined]
+    read = connection.read_response
+    late = iter([RedisTimeoutError("held up")])
+
+    def hold_up(**options: bool) -> object:
+        for error in late:
+            assert connection.can_read(5)
+            raise error
+        return read(**options)
+
+    monkeypatch.setattr(connection, "read_response", hold_up)
+    assert hurried.quick.call(("ECHO", "mine"), ("ECHO", "too")) == [b"mine", b"too"]
