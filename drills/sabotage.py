@@ -86,8 +86,8 @@ ALL = (
         patches=(
             Patch(
                 "services/rate_limits.py",
-                "error:\n        raise ServiceUnavailable from error\n    player",
-                "error:\n        del error\n        return sessions.load(resources, user_id, session_id)\n    player",
+                "error:\n        raise ServiceUnavailable from error\n    if not",
+                "error:\n        del error\n        return sessions.load(resources, user_id, session_id)\n    if not",
             ),
         ),
     ),

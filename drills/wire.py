@@ -55,6 +55,8 @@ class Wire:
             self._streams = None
 
     async def _exchange(self, path: str, bearer: str, body: bytes) -> Answer:
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # The server has ended it meanwhile, which every client looks at before it says more.
         reader, writer = self._streams or await self._open()
         writer.write(self._head(path, bearer, len(body)) + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

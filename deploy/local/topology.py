@@ -40,6 +40,9 @@ CADDY_CHATTER = re.compile(r'"level":"info"|admin endpoint on open interface|hea
 DRAIN_SECONDS = 2.5
 """How long a server that is about to end goes on, for the balancer to notice: two of its looks."""
 
+REDIS_DEADLINE = 1.5
+"""A master that hands over to a replica holds its clients for about a second."""
+
 
 def server_parts(places: Places) -> Iterator[Part]:
     """What Fairboard stands on."""
@@ -79,6 +82,7 @@ def settings(places: Places) -> dict[str, str]:
         f"{PREFIX}TRUSTED_PROXIES": "1",
         f"{PREFIX}WEB_WORKERS": "1",
         f"{PREFIX}DRAIN_SECONDS": str(DRAIN_SECONDS),
+        f"{PREFIX}REDIS_DEADLINE": str(REDIS_DEADLINE),
         **{name: value for name, value in places.secrets.items() if name.startswith(PREFIX)},
     }
 
