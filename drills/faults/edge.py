@@ -17,6 +17,8 @@ from drills.scene import Drill, Scene
 
 HEADERS_SECONDS = 0.5
 SLOW, DRIBBLING = 60, 200
+TURNS, SETTLED = 3, 40
+"""How often the two are measured, and the completions that a change is given."""
 MOST_TIMES = 2.0
 """How much the others' p99 may grow."""
 
@@ -59,7 +61,7 @@ def cut_channel(scene: Scene) -> None:
 
 def slow_readers(scene: Scene) -> None:
     """Sockets that join and then read nothing."""
-    _beside(scene, lambda: [_join(scene) for _ in range(SLOW)], lambda sockets: None)
+    _beside(scene, lambda: [_join(scene, number) for number in range(SLOW)], lambda sockets: None)
 
 
 def slowloris(scene: Scene) -> None:
@@ -70,26 +72,35 @@ def slowloris(scene: Scene) -> None:
 def _beside(
     scene: Scene, open_sockets: Callable[[], list[socket.socket]], go_on: Callable[[list[socket.socket]], None]
 ) -> None:
-    """The others' p99 before bad company comes, and while it is there."""
-    alone = _p99(scene, scene.seconds(15, 5), lambda: None)
-    sockets = open_sockets()
-    crowded = _p99(scene, scene.seconds(15, 5), lambda: go_on(sockets))
-    for one in sockets:
-        one.close()
-    ratio = crowded / alone
+    """The others' p99 alone, and beside bad company once that has arrived; in turns, since a machine has its moods."""
+    alone: list[float] = []
+    crowded: list[float] = []
+    for _ in range(TURNS):
+        alone += _times(scene, scene.seconds(12, 3), lambda: None)
+        sockets = open_sockets()
+        scene.wait_for_more(SETTLED)
+        crowded += _times(scene, scene.seconds(12, 3), lambda: go_on(sockets))  # noqa: B023 -- called at once
+        for one in sockets:
+            one.close()
+        scene.wait_for_more(SETTLED)
+    before, beside = _p99(alone), _p99(crowded)
+    ratio = beside / before
     scene.notes.append(
-        f"the others' p99: {alone * 1000:.0f} ms before, {crowded * 1000:.0f} ms beside, {ratio:.2f} times"
+        f"the others' p99: {before * 1000:.0f} ms alone, {beside * 1000:.0f} ms beside, {ratio:.2f} times"
     )
     scene.require(f"the others' p99 within {MOST_TIMES} times: {ratio:.2f}", holds=scene.quick or ratio < MOST_TIMES)
 
 
-def _p99(scene: Scene, seconds: float, meanwhile: Callable[[], None]) -> float:
+def _times(scene: Scene, seconds: float, meanwhile: Callable[[], None]) -> list[float]:
     begun = scene.load.now()
     while scene.load.now() < begun + seconds:
         meanwhile()
         time.sleep(HEADERS_SECONDS)
-    times = sorted(attempt.seconds for attempt in list(scene.load.history.attempts) if attempt.invoked > begun)
-    return times[int(0.99 * (len(times) - 1))]
+    return [attempt.seconds for attempt in list(scene.load.history.attempts) if attempt.invoked > begun]
+
+
+def _p99(times: list[float]) -> float:
+    return sorted(times)[int(0.99 * (len(times) - 1))]
 
 
 def _connect(scene: Scene) -> socket.socket:
@@ -113,15 +124,16 @@ def _dribble(sockets: list[socket.socket]) -> None:
             continue  # The server has had enough of it, as it should.
 
 
-def _join(scene: Scene) -> socket.socket:
+def _join(scene: Scene, number: int) -> socket.socket:
+    """Of several players, because one may not hold so many."""
     one = _connect(scene)
-    bearer = scene.spare[len(scene.notes)].access
+    bearer = scene.spare[number % len(scene.spare)].access
     one.sendall(
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         + f"Authorization: Bearer {bearer}\r\n\r\n".encode()
     )
-    one.recv(1024)
+    scene.require("a socket for each", holds=b" 101 " in one.recv(1024))
     payload = JOIN.encode()
     # The mask is zero, which leaves the payload as it is.
     one.sendall(struct.pack("!BB", 0x81, 0x80 | len(payload)) + bytes(4) + payload)
