@@ -22,9 +22,6 @@ CONNECT_SECONDS = 1.0
 SILENCE_SECONDS = 2.0
 """A node that did not answer in time is not asked again for this long, if there are others."""
 
-PAUSE_SECONDS = 0.1
-"""While there is no primary, one caller looks for it this often, for all of its process."""
-
 Wait = Callable[[int, int, float], bool]
 """Waits for an event on a descriptor for some seconds at most; whether it came."""
 
@@ -56,7 +53,6 @@ class Nodes:
         self._arguments = [_arguments_of(one) | own for one in split_hosts(url)]
         self._wanted = ("standby", "any") if standby else ("read-write",)
         self._last = 0
-        self._pause_until: float | None = None
 
     @property
     def addresses(self) -> list[Node]:
@@ -64,21 +60,9 @@ class Nodes:
         return [_node_of(arguments) for arguments in self._arguments]
 
     def connect(self) -> Any:
-        """A connection to the node that was the right one last, else to the next that is. Raises OperationalError:
-
-        NoPrimaryError where there are several.
-        """
+        """A connection to the node that was the right one last, else to the next that is. Raises OperationalError."""
         if len(self._arguments) == 1:
             return psycopg2.connect(**self._arguments[0])
-        if self._pause_until is not None:
-            if time.monotonic() < self._pause_until:
-                raise NoPrimaryError("no primary: there was none a moment ago")
-            self._pause()  # Others need not look as well.
-        connection = self._find()
-        self._pause_until = None
-        return connection
-
-    def _find(self) -> Any:
         refusals: list[str] = []
         for wanted in self._wanted:
             for number in self._order():
@@ -89,11 +73,7 @@ class Nodes:
                     continue
                 self._last = number
                 return connection
-        self._pause()
-        raise NoPrimaryError("no primary: " + ("; ".join(refusals) or "no node answered a moment ago"))
-
-    def _pause(self) -> None:
-        self._pause_until = time.monotonic() + PAUSE_SECONDS
+        raise psycopg2.OperationalError("no primary: " + ("; ".join(refusals) or "no node answered a moment ago"))
 
     def _order(self) -> Sequence[int]:
         now, count = time.monotonic(), len(self._arguments)
@@ -107,10 +87,6 @@ class Nodes:
         except NoAnswerError:
             fall_silent(_node_of(arguments))
             raise
-
-
-class NoPrimaryError(psycopg2.OperationalError):
-    """None of several nodes is what was looked for."""
 
 
 class NoAnswerError(psycopg2.OperationalError):

@@ -193,13 +193,18 @@ class QuickConnection:
             while True:
                 try:
                     replies = self._call_once(commands)
-                except ResponseError as error:
-                    if not _hands_over(error) or not self._patience.wait(begun):
+                except (ResponseError, RedisConnectionError) as error:
+                    if not self._may_be_handed_over(error) or not self._patience.wait(begun):
                         raise
                     self._forget_idle()
                 else:
                     self._patience.answered()
                     return replies
+
+    def _may_be_handed_over(self, error: Exception) -> bool:
+        """Whether this is no master any more, or its replicas have left it; then the next may not be known yet."""
+        left = isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
+        return left or (self._patience.waiting and isinstance(error, RedisConnectionError))
 
     def _call_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         if self._idle:
@@ -244,11 +249,6 @@ def _read_reply(connection: Any) -> Any:
         if not connection.can_read(0):
             raise
         return connection.read_response(disconnect_on_error=False)
-
-
-def _hands_over(error: ResponseError) -> bool:
-    """Whether a reply says that this is no master any more, or one whose replicas have left it for another."""
-    return isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
 
 
 def load_script(quick: Commands, name: str) -> Callable[[Sequence[str], Sequence[str | int | bytes]], Any]:
