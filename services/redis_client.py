@@ -27,7 +27,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from config import tracing
 from models.patience import Patience
@@ -179,12 +179,13 @@ class QuickConnection:
         self._pool = redis.connection_pool
         self._silent_until = 0.0
         self._patience = Patience(HANDOVER_SECONDS)
+        self._has_sentinels = isinstance(self._pool, SentinelConnectionPool)
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands in one go and return their replies. Raises RedisUnavailableError, or an error reply.
 
-        Asks again where it was refused by a master that another one is taking over from.
+        Asks again while another master may be taking over. All that is asked here may be asked twice.
         """
         if time.monotonic() < self._silent_until:
             raise RedisUnavailableError("Redis did not answer a moment ago")
@@ -202,9 +203,9 @@ class QuickConnection:
                     return replies
 
     def _may_be_handed_over(self, error: Exception) -> bool:
-        """Whether this is no master any more, or its replicas have left it; then the next may not be known yet."""
-        left = isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
-        return left or (self._patience.waiting and isinstance(error, RedisConnectionError))
+        """Whether another master may be taking over: this one is lost, none any more, or without replicas."""
+        lost = self._has_sentinels and isinstance(error, RedisConnectionError)
+        return lost or isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
 
     def _call_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         if self._idle:

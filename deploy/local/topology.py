@@ -40,8 +40,8 @@ CADDY_CHATTER = re.compile(r'"level":"info"|admin endpoint on open interface|hea
 DRAIN_SECONDS = 2.5
 """How long a server that is about to end goes on, for the balancer to notice: two of its looks."""
 
-REDIS_DEADLINE = 1.5
-"""A master that hands over to a replica holds its clients for about a second."""
+REDIS_DEADLINE = 2.0
+"""A master that hands over to a replica holds its clients for one or two seconds."""
 
 
 def server_parts(places: Places) -> Iterator[Part]:
