@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import cast
 
+import gevent
 import pytest
+from gevent.event import Event
+from gevent.socket import wait_read
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
@@ -17,6 +20,7 @@ from services.resources import Resources
 from web.sockets.hub import Hub
 from web.sockets.loop import Loop
 from web.sockets.member import Member
+from web.sockets.messages import event_frame
 from web.sockets.peer import Peer
 
 
@@ -44,6 +48,18 @@ class Watcher:
             return []
         texts = [event.data for event in self._parser.events() if isinstance(event, TextMessage)]
         return [json.loads(text)["data"]["version"] for text in texts]
+
+    def wait_for_versions(self) -> list[int]:
+        """The same, once there are some."""
+        wait_read(self._there.fileno(), timeout=5)
+        return self.versions()
+
+    def wait_for_all(self, number: int) -> list[int]:
+        """So many boards, however much else comes before them."""
+        found: list[int] = []
+        while len(found) < number:
+            found += self.wait_for_versions()
+        return found
 
     def close(self) -> None:
         self._there.close()
@@ -85,6 +101,7 @@ def test_a_newer_board_goes_to_those_who_follow_at_once_and_to_the_others_next(
             hub.board_changed(board(8))
 
     monkeypatch.setattr("web.sockets.hub.CHUNK", 2)
+    monkeypatch.setattr("web.sockets.hub.SENDERS", 1)
     monkeypatch.setattr(Loop, "broadcast", broadcast_and_change)
     hub.board_changed(board(7))
     hub._send_newest()
@@ -116,12 +133,81 @@ def test_one_that_is_gone_or_takes_no_more_disturbs_nobody(hub: Hub, watchers: l
 
 
 def test_a_ring_that_fails_is_given_up_and_everybody_gets_the_board_once(hub: Hub, watchers: list[Watcher]) -> None:
-    if hub.loop._ring:
-        os.close(hub.loop._ring._number)
+    rings = len(hub.loop._rings)
+    for ring in hub.loop._rings:
+        os.close(ring._number)
     hub.board_changed(board(7))
     hub._send_newest()
-    assert hub.loop._ring is None or not hub.loop._ring.works
-    assert [watcher.versions() for watcher in watchers] == [[7], [7], [7]]
+    assert [watcher.wait_for_versions() for watcher in watchers] == [[7], [7], [7]]
+    assert len(hub.loop._rings) == max(0, rings - 1), "one was asked, and is given up"
+
+
+with_io_uring = pytest.mark.parametrize("hub", [True], indirect=True)
+
+
+@pytest.fixture
+def held(hub: Hub, watchers: list[Watcher]) -> Iterator[Event]:
+    """A board is on its way to all of them, and the kernel has it once this is set."""
+    if not hub.loop._rings:
+        pytest.skip("io_uring is forbidden here, and without it nothing is ever in flight")
+    may_go = Event()
+
+    def run(call: Callable[[int], int], arguments: tuple[int]) -> int:
+        may_go.wait()
+        return call(*arguments)
+
+    for ring in hub.loop._rings:
+        ring._run = run
+    hub.board_changed(board(7))
+    round_ = gevent.spawn(hub._send_newest)
+    gevent.sleep(0)
+    gevent.sleep(0)
+    assert watchers[0].member.busy
+    yield may_go
+    may_go.set()
+    round_.join()
+
+
+@with_io_uring
+def test_what_is_said_during_a_flight_comes_after_the_board(hub: Hub, watchers: list[Watcher], held: Event) -> None:
+    first, *_ = watchers
+    first.member.send(event_frame("leaderboard:update", board(1)))
+    first.member.offer(event_frame("leaderboard:update", board(2)))
+    assert first.versions() == [], "two writers would tear each other's frames"
+    held.set()
+    assert first.wait_for_versions() == [7, 1], "an offer is for those who wait for nothing"
+
+
+@with_io_uring
+def test_who_closes_or_goes_during_a_flight_ends_after_it(hub: Hub, watchers: list[Watcher], held: Event) -> None:
+    closing, gone, good = watchers
+    closing.member.close(1000)
+    number = gone.member.sock.fileno()
+    hub.loop.drop(gone.member)
+    assert gone.member.sock.fileno() == number, "this number could become another's while the kernel still sends to it"
+    held.set()
+    assert [watcher.wait_for_versions() for watcher in (closing, good)] == [[7], [7]]
+    assert gone.member.sock.fileno() == -1
+    hub.board_changed(board(8))
+    hub._send_newest()
+    assert good.versions() == [8]
+
+
+@with_io_uring
+def test_a_client_that_gets_stuck_in_a_flight_goes_on_afterwards(
+    hub: Hub, watchers: list[Watcher], held: Event
+) -> None:
+    deaf, _, good = watchers
+    while True:  # Fill what the kernel keeps for it, past our own bookkeeping.
+        try:
+            deaf.member.sock.send(b"\x89\x00" * 1_000)
+        except BlockingIOError:
+            break
+    deaf.member.send(event_frame("leaderboard:update", board(1)))
+    held.set()
+    assert good.wait_for_versions() == [7]
+    assert deaf.member.stuck
+    assert deaf.wait_for_all(2) == [7, 1]
 
 
 def test_a_board_has_the_cause_that_was_said_for_its_version(hub: Hub) -> None:

@@ -1,6 +1,6 @@
 """The hub: keeps the members of one process and sends each of them the newest board.
 
-The channel only stores what it heard; one greenlet sends it to everybody, encoded once; a member that is still taking
+The channel only stores what it heard; a round sends it to everybody, encoded once; a member that is still taking
 the frame before skips this one and ends on the last. Whoever joins is subscribed first, then the board is read, then
 it is sent, so that no change falls between.
 """
@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -29,10 +29,10 @@ from services.resources import Resources
 from web.metrics import COMMIT_TO_FRAME, FRAMES
 from web.sockets import frames
 from web.sockets.channel import Channel
-from web.sockets.loop import Loop
+from web.sockets.loop import SENDERS, Loop
 from web.sockets.member import ANYBODY, NOTHING_YET, Member
 from web.sockets.messages import event_frame
-from web.sockets.pace import in_chunks, in_turns
+from web.sockets.pace import Pace, in_turns
 from web.sockets.places import Places
 from web.sockets.ring import CHUNK
 from web.sockets.strangers import Strangers
@@ -239,15 +239,23 @@ class Hub:
         self._board_wanted.wait()
         self._board_wanted.clear()
         sent: Counter[Board] = Counter()
-        for members in in_chunks(list(self._room), CHUNK):
-            if board := self.board:
-                sent[board] += self._offer(board, members)
+        room = list(self._room)
+        chunks = iter([room[start : start + CHUNK] for start in range(0, len(room), CHUNK)])
+        gevent.joinall([gevent.spawn(self._send_some, chunks, sent) for _ in range(SENDERS)], raise_error=True)
         for board, count in (+sent).items():  # Those that somebody got.
             _note(board, count)
 
+    def _send_some(self, chunks: Iterator[Sequence[Member]], sent: Counter[Board]) -> None:
+        """Take one chunk after another, as others do too, until none is left."""
+        pace = Pace()
+        for members in chunks:
+            if board := self.board:
+                sent[board] += self._offer(board, members)
+            pace.rest()
+
     def _offer(self, board: Board, members: Sequence[Member]) -> int:
         """Send a board to those who can take it and have not seen it. To how many."""
-        due = [member for member in members if member.version < board.version and not member.stuck]
+        due = [member for member in members if member.version < board.version and not member.busy]
         for member in due:
             member.version = board.version
         self.loop.broadcast(board.update, due)

@@ -8,14 +8,17 @@ those whose time is over.
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from _socket import socket as PlainSocket  # noqa: N812 -- a class, whatever its name
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import gevent
 from gevent import monkey
 from gevent.event import Event
+from gevent.threadpool import ThreadPool
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
 from web.metrics import SOCKET_CLOSES, SOCKETS
@@ -29,6 +32,10 @@ log = logging.getLogger(__name__)
 PING_SECONDS = 25
 STALL_SECONDS = 20
 """A client that takes nothing for this long is cut off."""
+SENDERS = 2
+"""Threads that send to many at once. More would take the cores that clients, workers and databases need."""
+NICE = 5
+"""How far those threads stand behind everything else of this machine that wants a core: HTTP, above all."""
 LINGER_SECONDS = 2
 """How long after our close frame a client may take to end its half."""
 BATCH = 64
@@ -51,7 +58,12 @@ class Loop:
         self._watcher: Any = None
         self._ready = Event()
         """Set while some sockets are ready and nobody has seen to them."""
-        self._ring: Ring | None = None
+        self._rings: list[Ring] = []
+        """Those that nobody uses just now."""
+        self._in_flight = 0
+        """Frames of so many chunks are on their way to the kernel."""
+        self._ended: list[PlainSocket] = []
+        """Dropped while something was in flight."""
         self._may_use_ring = io_uring
         self._peers: dict[int, Peer] = {}
         self._stuck: set[Peer] = set()
@@ -90,7 +102,8 @@ class Loop:
         self._lingering.pop(peer, None)
         with suppress(OSError):
             self._epoll.unregister(number)
-        peer.sock.close()
+        self._ended.append(peer.sock)
+        self._close_ended()
         SOCKETS.dec()
         if not self._peers:
             self._watcher.stop()
@@ -108,15 +121,34 @@ class Loop:
         for number, _ in poll.poll(0):
             self.drop(self._peers[number])
 
+    def has(self, peer: Peer) -> bool:
+        """Whether a peer is still here."""
+        return self._peers.get(peer.sock.fileno()) is peer
+
     def broadcast(self, frame: bytes, peers: Sequence[Peer]) -> None:
-        """Send a frame to at most CHUNK peers, none of them stuck, in one system call if the kernel allows it."""
-        ring = self._ring
-        answers = ring.send(frame, [peer.sock.fileno() for peer in peers]) if ring and ring.works else []
-        for peer, answer in zip(peers, answers, strict=False):
-            if answer != len(frame):
-                peer.took(frame, answer)
-        for peer in peers[len(answers) :]:
-            peer.offer(frame)
+        """Send a frame to at most CHUNK peers, none of them busy, in one system call if the kernel allows it.
+
+        That call is made in another thread, and others of the process run meanwhile. What they have for these peers
+        waits until it is known how much of the frame was taken; and no descriptor is closed, because its number could
+        become another's while the kernel still sends to it.
+        """
+        ring = self._rings.pop() if self._rings else None
+        if not ring:
+            for peer in peers:
+                peer.offer(frame)
+            return
+        self._in_flight += 1
+        answers = ring.send(frame, [peer.take_off() for peer in peers])
+        self._in_flight -= 1
+        if ring.works:
+            self._rings.append(ring)
+        for peer, answer in zip(peers, answers, strict=True):
+            peer.land(frame, answer)
+        self._close_ended()
+
+    def _close_ended(self) -> None:
+        while self._ended and not self._in_flight:
+            self._ended.pop().close()
 
     def stick(self, peer: Peer, *, progress: bool) -> None:
         """The kernel takes no more for this peer: wait until it does."""
@@ -135,7 +167,7 @@ class Loop:
 
     def linger(self, peer: Peer) -> None:
         """Wait a little for the other half to end."""
-        if self._peers.get(peer.sock.fileno()) is peer:
+        if self.has(peer):
             self._lingering[peer] = self.now + LINGER_SECONDS
 
     @contextmanager
@@ -157,7 +189,12 @@ class Loop:
         # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
         self._epoll = monkey.get_original("select", "epoll")()
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
-        self._ring = open_ring() if self._may_use_ring else None
+        threads = ThreadPool(SENDERS)
+
+        def run(call: Callable[[int], int], arguments: tuple[int]) -> int:
+            return int(threads.apply(_nicely, (call, *arguments)))
+
+        self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
         gevent.spawn(self._forever, self._serve)
         gevent.spawn(self._forever, self._keep_time)
 
@@ -205,4 +242,10 @@ class Loop:
             self.drop(peer)
         elif not peer.closing and not peer.stuck:
             peer.pinged = self.now
-            peer.offer(_PING)
+            peer.send(_PING)
+
+
+def _nicely(call: Callable[[int], int], argument: int) -> int:
+    """Call it behind those who are in more of a hurry. On Linux this is the thread's own matter."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    return call(argument)

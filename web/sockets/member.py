@@ -113,7 +113,7 @@ class Member(Peer):
         """The first board after joining, then at once what is newer, if the board moved since it was read."""
         self.version = version
         self.send(initial)
-        if not self.stuck and (newer := self.newest()):
+        if not self.busy and (newer := self.newest()):
             self.offer(newer)
 
     def newest(self) -> bytes | None:

@@ -20,16 +20,24 @@ PAUSE = 0.0001
 
 def in_turns(items: Sequence[T]) -> Iterator[T]:
     """Each item in turn. In between, others of the process run as soon as something waits for them to read it."""
-    for chunk in in_chunks(items, CHUNK):
-        yield from chunk
+    pace = Pace()
+    for start in range(0, len(items), CHUNK):
+        yield from items[start : start + CHUNK]
+        pace.rest()
 
 
-def in_chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The same, some items at a time."""
-    waiting = _watch()
-    for turn, start in enumerate(range(0, len(items), size), start=1):
-        yield items[start : start + size]
-        if turn % LONGEST == 0 or waiting():
+class Pace:
+    """Of one who goes through many."""
+
+    def __init__(self) -> None:
+        """Nothing has been done yet."""
+        self._waiting = _watch()
+        self._chunks = 0
+
+    def rest(self) -> None:
+        """After a chunk: let others run if something waits for them, or if it was long ago that they could."""
+        self._chunks += 1
+        if self._chunks % LONGEST == 0 or self._waiting():
             gevent.sleep(PAUSE)
 
 

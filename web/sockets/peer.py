@@ -29,6 +29,8 @@ DROP = 0.1
 """What a piece of data counts as besides the messages in it: who sends a byte at a time is work as well."""
 SEND_BUFFER_BYTES = 16_384
 """Of the kernel, for each socket: a slow reader is not to work through megabytes of boards that are out of date."""
+IN_FLIGHT = memoryview(b"")
+"""Stands for the rest of a frame while it is not known what will be left of it."""
 
 
 class Peer:
@@ -99,7 +101,23 @@ class Peer:
     @property
     def stuck(self) -> bool:
         """Whether the kernel took only a part of the last frame."""
+        return self._rest is not None and self._rest is not IN_FLIGHT
+
+    @property
+    def busy(self) -> bool:
+        """Whether a frame is under way: stuck, or on its way to the kernel in another thread."""
         return self._rest is not None
+
+    def take_off(self) -> int:
+        """A frame goes to the kernel by another way, until `land`. The descriptor, which stays open until then."""
+        self._rest = IN_FLIGHT
+        return self.sock.fileno()
+
+    def land(self, frame: bytes, sent: int) -> None:
+        """Note how much of that frame the kernel took, or its error as -errno; then send what had to wait for it."""
+        self._rest = None
+        if (sent != len(frame) or self._waiting) and self.loop.has(self) and self.took(frame, sent):
+            self._follow()
 
     def send(self, frame: bytes) -> None:
         """Send a frame in its turn. A client that lets too many wait is cut off."""
@@ -130,12 +148,15 @@ class Peer:
 
     def writable(self) -> None:
         """The kernel takes more."""
-        while self._rest is not None:
-            rest, self._rest = self._rest, None
-            if not self._write(rest):
+        rest, self._rest = self._rest, None
+        if rest is None or self._write(rest):
+            self._follow()
+
+    def _follow(self) -> None:
+        """All was taken: send what waited for that, and then what is newest."""
+        while following := self._waiting.popleft() if self._waiting else None if self.closing else self.newest():
+            if not self._write(following):
                 return
-            following = self._waiting.popleft() if self._waiting else None if self.closing else self.newest()
-            self._rest = memoryview(following) if following else None
         self.loop.unstick(self)
         self._finish()
 
