@@ -8,10 +8,9 @@ those whose time is over.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from _socket import socket as PlainSocket  # noqa: N812 -- a class, whatever its name
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -34,8 +33,6 @@ STALL_SECONDS = 20
 """A client that takes nothing for this long is cut off."""
 SENDERS = 2
 """Threads that send to many at once. More would take the cores that clients, workers and databases need."""
-NICE = 5
-"""How far those threads stand behind everything else of this machine that wants a core: HTTP, above all."""
 LINGER_SECONDS = 2
 """How long after our close frame a client may take to end its half."""
 BATCH = 64
@@ -189,11 +186,7 @@ class Loop:
         # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
         self._epoll = monkey.get_original("select", "epoll")()
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
-        threads = ThreadPool(SENDERS)
-
-        def run(call: Callable[[int], int], arguments: tuple[int]) -> int:
-            return int(threads.apply(_nicely, (call, *arguments)))
-
+        run = ThreadPool(SENDERS).apply
         self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
         gevent.spawn(self._forever, self._serve)
         gevent.spawn(self._forever, self._keep_time)
@@ -243,9 +236,3 @@ class Loop:
         elif not peer.closing and not peer.stuck:
             peer.pinged = self.now
             peer.send(_PING)
-
-
-def _nicely(call: Callable[[int], int], argument: int) -> int:
-    """Call it behind those who are in more of a hurry. On Linux this is the thread's own matter."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    return call(argument)
