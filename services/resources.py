@@ -117,11 +117,6 @@ class Resources:
         return load_script(self.quick, "fill_cache")
 
     @cached_property
-    def load_script(self) -> Script:
-        """A rebuild's rows: lua/load.lua."""
-        return load_script(self.quick, "load")
-
-    @cached_property
     def finish_rebuild_script(self) -> Script:
         """A rebuild's end: lua/finish_rebuild.lua."""
         return load_script(self.quick, "finish_rebuild")

@@ -65,7 +65,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def script_arguments(standings: Sequence[Standing]) -> list[str | int]:
-    """Five arguments per player, as place.lua and load.lua take them."""
+    """Five arguments per player, as place.lua takes them."""
     arguments: list[str | int] = []
     for row in standings:
         name = member(row.user_id, row.reached_at) if row.ranked else ""

@@ -84,13 +84,17 @@ class BoardKeys:
 
     @property
     def new_standings(self) -> str:
-        """The standings that a rebuild prepares."""
+        """The standings of those who are placed during a rebuild."""
         return self._key("rebuild:standings")
 
     @property
     def new_players(self) -> str:
-        """The players that a rebuild prepares."""
+        """Those who are placed during a rebuild, as in `players`."""
         return self._key("rebuild:players")
+
+    def copy(self, name: str) -> tuple[str, str]:
+        """The standings and players that the rebuild of this name prepares."""
+        return self._key(f"rebuild:{name}:standings"), self._key(f"rebuild:{name}:players")
 
 
 def microseconds(moment: datetime) -> int:

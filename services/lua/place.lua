@@ -3,14 +3,14 @@
 -- KEYS[1] standings: sorted set of score by member      KEYS[2] players: hash of user id to "version|member|name"
 -- KEYS[3] top10: the cached JSON                        KEYS[4] generation: counts what dropped the cache
 -- KEYS[5] loaded: present while the board is complete   KEYS[6] doorbell of the recomputation
--- KEYS[7] rebuilding: present during a rebuild          KEYS[8], KEYS[9] standings and players of that rebuild
+-- KEYS[7] rebuilding: present during a rebuild          KEYS[8], KEYS[9] standings and players to be put into its copy
 -- ARGV[1] life of the doorbell in milliseconds
 -- ARGV[2] the member of the last player if they are held, to tell them the rank they would have; else ''
 -- ARGV[3..] five per player: user id, version, score, member ('' takes the player off), username as JSON
 -- Returns {1 if the board is loaded, 1 if the top 10 moved, 1 if the doorbell is to be rung, rank of the last player or 0}
 --
 -- A member sorts equal scores: see services/leaderboard/keys.py. A version that is not newer changes nothing, so that
--- doubled and reordered placements are harmless. During a rebuild both copies are kept up, so nothing is missed.
+-- doubled and reordered placements are harmless. During a rebuild all are noted for it as well, so nothing is missed.
 local TOP = 10
 
 local function in_top(standings, member)
