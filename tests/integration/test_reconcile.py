@@ -198,6 +198,17 @@ def test_completions_and_reversals_during_a_rebuild_are_in_the_new_board(
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_a_placement_that_comes_late_during_a_rebuild_changes_nothing(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    def repeat(done: int, total: int) -> None:
+        place(resources, BOARD, [a_standing(player.user_id, 10**6, version=0) for player in crowd])
+
+    assert rebuild(resources, BOARD, repeat) == 7
+    assert list(verify(resources, BOARD)) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_newcomers_during_a_rebuild_are_in_the_new_board(
     resources: Resources, people: People, crowd: list[Player]
 ) -> None:
