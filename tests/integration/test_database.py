@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models.database import DatabaseUnavailableError, autocommit, make_engine, snapshot, transaction
+from models.database import DatabaseUnavailableError, autocommit, execute_once, make_engine, snapshot, transaction
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import Servers, borrowed
@@ -95,12 +95,30 @@ def test_a_pool_without_a_free_connection_is_an_outage(hurried: Engine) -> None:
         pass
 
 
-def test_cut_connections_are_an_outage_once_and_then_replaced(servers: Servers, resources: Resources) -> None:
+def cut_connections(servers: Servers) -> None:
+    """End all of the application's, and wait until PostgreSQL has done so."""
+    servers.superuser(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'fairboard_app_login'"
+    )
+
+
+def test_connections_that_are_cut_while_nobody_uses_them_are_replaced(servers: Servers, resources: Resources) -> None:
     with autocommit(resources.engine), autocommit(resources.engine):
         pass
-    servers.superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'fairboard_app_login'")
-    with pytest.raises(DatabaseUnavailableError), autocommit(resources.engine) as connection:
-        connection.execute(text("SELECT 1"))
+    cut_connections(servers)
+    with autocommit(resources.engine) as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    assert execute_once(resources.engine, "SELECT %s", [2]) == (2,)
+
+
+def test_a_connection_that_is_cut_in_use_is_an_outage_once(servers: Servers, resources: Resources) -> None:
+    def ask_after_a_cut() -> None:
+        with autocommit(resources.engine) as connection:
+            cut_connections(servers)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailableError):
+        ask_after_a_cut()
     with autocommit(resources.engine) as connection, autocommit(resources.engine) as other:
         assert connection.execute(text("SELECT 1")).scalar_one() == other.execute(text("SELECT 1")).scalar_one()
 
