@@ -78,7 +78,7 @@ def make_engine(
         execution_options={SEVERAL_NODES: len(split_hosts(url)) > 1},
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
-    event.listen(engine, "checkout", _set_autocommit)
+    event.listen(engine, "checkout", _check_out)
     # Here and not later, because SQLAlchemy empties the list of notices after each statement.
     event.listen(engine, "after_cursor_execute", lambda connection, cursor, *_: _confirm(cursor.connection))
     return engine
@@ -207,7 +207,8 @@ def _confirm(connection: Any) -> None:
         raise UnconfirmedError("committed on the primary alone: no standby confirmed it")
 
 
-def _set_autocommit(connection: Any, *_: object) -> None:
+def _check_out(connection: Any, *_: object) -> None:
+    """Before each use: a connection that lives, in autocommit."""
     if connection.closed or _was_ended(connection.fileno()):
         raise DisconnectionError  # The pool then opens another one, and nobody notices.
     connection.autocommit = True
