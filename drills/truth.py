@@ -76,10 +76,23 @@ def watch_recovery(site: Site, history: History, begun: float) -> Recovery:
 
     The load goes on meanwhile, so "as new as" is asked: versions and scores only grow.
     """
-    wanted, scores = standings(site), [score for _, score in _top(site)]
+    wanted, scores = _goal(site)
     redis = until(lambda: not missing_in_redis(site, wanted), GIVE_UP_SECONDS, begun)
     sockets = until(lambda: _all_shown(history, scores), GIVE_UP_SECONDS, begun)
     return Recovery(redis, sockets)
+
+
+def _goal(site: Site) -> tuple[list[Standing], list[int]]:
+    """All standings, and the scores of the top 10. Connections that a fault took may be free only a moment later."""
+    goals = []
+
+    def ask() -> bool:
+        goals.append((standings(site), [score for _, score in _top(site)]))
+        return True
+
+    if until(ask, GIVE_UP_SECONDS) is None:
+        raise TimeoutError("PostgreSQL does not answer the judge")
+    return goals[0]
 
 
 def until(found: Callable[[], bool], seconds: float, begun: float | None = None) -> float | None:
