@@ -115,12 +115,18 @@ def test_clear_brings_the_player_back_where_they_were(
     assert list(verify(resources, BOARD)) == []
 
 
-def test_a_decision_about_another_case_does_not_lift_the_hold(
-    resources: Resources, people: People, analyst: Player, player: Player
-) -> None:
+@pytest.fixture
+def old(resources: Resources, people: People, analyst: Player, player: Player) -> int:
+    """A case of the player that was cleared before anything else was found."""
     people.complete(player)
-    old = people.suspect(player)
-    decide(resources, analyst, old, "clear", "fine")
+    case = people.suspect(player)
+    decide(resources, analyst, case, "clear", "fine")
+    return case
+
+
+def test_a_decision_about_another_case_does_not_lift_the_hold(
+    resources: Resources, people: People, analyst: Player, player: Player, old: int
+) -> None:
     people.suspect(player, severity="high")
     decide(resources, analyst, old, "confirm", "not fine")
     decide(resources, analyst, old, "clear", "fine after all")
@@ -129,11 +135,8 @@ def test_a_decision_about_another_case_does_not_lift_the_hold(
 
 
 def test_a_decision_about_another_case_tells_nothing_of_the_hold(
-    resources: Resources, people: People, analyst: Player, player: Player
+    resources: Resources, people: People, analyst: Player, player: Player, old: int
 ) -> None:
-    people.complete(player)
-    old = people.suspect(player)
-    decide(resources, analyst, old, "clear", "fine")
     people.execute(
         "SELECT add_evidence(:id, 'in_step', 'In step.', 9, 6, '{}', '{\"eValue\": 1e9}', 'one', 'F', 'high')",
         id=player.user_id,

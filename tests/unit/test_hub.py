@@ -116,6 +116,17 @@ def test_a_newer_board_goes_to_those_who_follow_at_once_and_to_the_others_next(
     assert [watcher.versions() for watcher in watchers] == [[8], [8], []]
 
 
+def test_a_chunk_that_has_the_board_already_costs_no_call(
+    hub: Hub, watchers: list[Watcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.board_changed(board(7))
+    hub._send_newest()
+    monkeypatch.setattr(Loop, "broadcast", None)  # It cannot be called.
+    hub._board_wanted.set()
+    hub._send_newest()
+    assert [watcher.versions() for watcher in watchers] == [[7], [7], [7]]
+
+
 def test_who_left_or_waits_for_the_first_board_gets_none(hub: Hub, watchers: list[Watcher]) -> None:
     hub.leave(watchers[0].member)
     hub.join(watchers[1].member)

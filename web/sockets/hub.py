@@ -258,7 +258,8 @@ class Hub:
         due = [member for member in members if member.version < board.version and not member.busy]
         for member in due:
             member.version = board.version
-        self.loop.broadcast(board.update, due)
+        if due:  # Who came late to the last round has this board already.
+            self.loop.broadcast(board.update, due)
         return len(due)
 
     def _answer_one(self) -> None:
