@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from pathlib import Path
@@ -15,51 +16,62 @@ from typing import Any
 from drills import report
 from drills.faults import ON_ONE_MACHINE
 from drills.load import Plan
-from drills.scene import Drill, DrillError, Result, Size, carry_out
+from drills.scene import DrillError, Result, Size, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
 
+Run = dict[str, Any]
 KEPT = Path(__file__).with_name("long.json")
-ROWS = ("1", "3", "7c", "8c", "9a", "9b", "12b", "14", "16")
-"""Faults that need no proxy, which would slow the load down."""
-SEATS, CROWD, WARM = 240, 2_400, 500
+ROWS = ("1", "3", "5", "7b", "7c", "8c", "9a", "9b", "12b", "12c", "14", "16", "17b", "17c")
+"""Faults that need no proxy, which would slow the load down, and that let web and workers live."""
+RUNS, COMPLETIONS = 100, 1_000_000
+SIZE = Size(2_400, 500, COMPLETIONS // RUNS - 2 * 500, Plan(seats=240), everything=False)
+COMPARED = 10
+"""After so many runs everything is compared, all that earlier runs left included, which takes ever longer."""
 
 
 def main() -> int:
     """Carry on until there are enough runs and completions, or the time is over. 1 if anything did not hold."""
     arguments = _arguments()
-    runs: list[dict[str, Any]] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
-    end = time.monotonic() + arguments.minutes * 60
+    runs, end = kept(), time.monotonic() + arguments.minutes * 60
     with stack_site(linked=False) as site:
-        while time.monotonic() < end and not _enough(runs, arguments):
-            runs.append(_run(site, len(runs) + 1, arguments))
-            KEPT.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs) + "\n]\n", encoding="utf-8")
-            print(_line(runs[-1], runs), flush=True)
-    report.keep_section("figures", "drill-long", {"text": _text(runs, arguments)})
-    print(_text(runs, arguments))
-    return 0 if all(run["held"] for run in runs) else 1
+        while time.monotonic() < end and not _enough(runs):
+            print(line(add_run(site, runs), runs), flush=True)
+        differences = site.differences()
+    print(_text(runs), *differences, sep="\n")
+    return 0 if not differences and all(run["held"] for run in runs) else 1
 
 
-def _run(site: Site, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def kept() -> list[Run]:
+    """The runs until now."""
+    runs: list[Run] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    return runs
+
+
+def add_run(site: Site, runs: list[Run]) -> Run:
+    """Carry out the next run, whose number seeds it, and keep it."""
+    runs.append(_run(site, len(runs) + 1))
+    KEPT.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs) + "\n]\n", encoding="utf-8")
+    report.keep_section("figures", "drill-long", {"text": _text(runs)})
+    return runs[-1]
+
+
+def _run(site: Site, seed: int) -> Run:
     """One run. One that could not be carried out is kept as one that did not hold."""
-    drills = [drill for drill in ON_ONE_MACHINE if drill.row in ROWS]
-    drill = drills[seed % len(drills)]
-    size = Size(CROWD, WARM, max(WARM, arguments.completions // arguments.runs - 2 * WARM), Plan(seats=SEATS))
+    drill = random.Random(seed).choice([drill for drill in ON_ONE_MACHINE if drill.row in ROWS])
     begun = time.monotonic()
     try:
-        result = carry_out(site, drill, seed, quick=True, size=size)
+        run = _judged(carry_out(site, drill, seed, quick=True, size=SIZE))
     except (DrillError, TimeoutError, AssertionError, OSError) as error:
         site.heal()
-        return _kept(drill, seed, begun) | {"held": False, "problems": [repr(error)]}
-    return _kept(drill, seed, begun) | _judged(result)
+        run = {"acknowledged": 0, "lost": 0, "duplicated": 0, "held": False, "problems": [repr(error)]}
+    if seed % COMPARED == 0:
+        run["problems"] += site.differences()
+        run["held"] = not run["problems"]
+    return {"seed": seed, "row": drill.row, "seconds": round(time.monotonic() - begun, 1)} | run
 
 
-def _kept(drill: Drill, seed: int, begun: float) -> dict[str, Any]:
-    seconds = round(time.monotonic() - begun, 1)
-    return {"seed": seed, "row": drill.row, "seconds": seconds, "acknowledged": 0, "lost": 0, "duplicated": 0}
-
-
-def _judged(result: Result) -> dict[str, Any]:
+def _judged(result: Result) -> Run:
     return {
         "acknowledged": result.verdict.acknowledged,
         "lost": len(result.verdict.lost),
@@ -69,43 +81,43 @@ def _judged(result: Result) -> dict[str, Any]:
     }
 
 
-def _sum(runs: list[dict[str, Any]], name: str) -> float:
+def total(runs: list[Run], name: str) -> float:
+    """A figure of all runs."""
     return sum(float(run[name]) for run in runs)
 
 
-def _enough(runs: list[dict[str, Any]], arguments: argparse.Namespace) -> bool:
-    return len(runs) >= int(arguments.runs) and _sum(runs, "acknowledged") >= int(arguments.completions)
+def _enough(runs: list[Run]) -> bool:
+    return len(runs) >= RUNS and total(runs, "acknowledged") >= COMPLETIONS
 
 
-def _line(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+def line(run: Run, runs: list[Run]) -> str:
+    """A run as it is printed."""
     held = "held" if run["held"] else f"NOT HELD: {run['problems']}"
     return (
-        f"run {len(runs)}: row {run['row']}, {run['acknowledged']} acknowledged, {run['lost']} lost, "
-        f"{run['duplicated']} duplicated in {run['seconds']:.0f} s, {held}; {_sum(runs, 'acknowledged'):,.0f} in all"
+        f"run {run['seed']}: row {run['row']}, {run['acknowledged']} acknowledged, {run['lost']} lost, "
+        f"{run['duplicated']} duplicated in {run['seconds']:.0f} s, {held}; {total(runs, 'acknowledged'):,.0f} in all"
     )
 
 
-def _text(runs: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
+def _text(runs: list[Run]) -> str:
     """What was reached, and how far that is from what is aimed at."""
-    done, seconds = _sum(runs, "acknowledged"), _sum(runs, "seconds")
+    done, seconds = total(runs, "acknowledged"), total(runs, "seconds")
     rate = done / seconds if seconds else 0.0
     text = (
-        f"{done:,.0f} acknowledged completions over {len(runs)} seeded runs: {_sum(runs, 'lost'):.0f} lost, "
-        f"{_sum(runs, 'duplicated'):.0f} duplicated, {sum(not run['held'] for run in runs)} runs did not hold"
+        f"{done:,.0f} acknowledged completions over {len(runs)} seeded runs: {total(runs, 'lost'):.0f} lost, "
+        f"{total(runs, 'duplicated'):.0f} duplicated, {sum(not run['held'] for run in runs)} runs did not hold"
     )
-    if _enough(runs, arguments) or not rate:
+    if _enough(runs) or not rate:
         return text
-    hours = (arguments.completions - done) / rate / 3600
+    hours = (COMPLETIONS - done) / rate / 3600
     return (
-        f"{text}. The aim is {arguments.completions:,} over {arguments.runs} runs; at the {rate:.0f} a second that "
-        f"were reached, outages included, the rest takes {hours:.1f} hours more: `make drill-long` goes on from here"
+        f"{text}. The aim is {COMPLETIONS:,} over {RUNS} runs; at the {rate:.0f} a second that were reached, outages "
+        f"included, the rest takes {hours:.1f} hours more: `make drill-long` goes on from here"
     )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m drills.long", description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--completions", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=24 * 60, help="stop after this time; the next call goes on")
     return parser.parse_args()
 

@@ -35,14 +35,15 @@ def main() -> int:
         with Load(site.urls, crowd, 1, PLAN, crowd[:2]) as load:
             seconds, answers = _rebuild(site, load, arguments.times)
             load.settle()
-            equal = wait_quiet(site, 120)
-        mine = [person.user_id for person in crowd]
-        ledger = len(read_truth(site, mine).ledger)
+            mine = [person.user_id for person in crowd]
+            quiet = wait_quiet(site, mine, 120)
+        truth = read_truth(site, mine)
+        equal = quiet and not truth.differences
     text = (
         f"`fairboard rebuild` of {arguments.players:,} players while {answers} completions were served: "
         f"{statistics.median(seconds):.1f} s (of {', '.join(f'{one:.1f}' for one in seconds)}), "
         f"aim {AIM_SECONDS:.0f} s; slowest answer meanwhile {load.history.slowest():.2f} s; "
-        f"Redis equal to PostgreSQL: {equal}; {ledger} completions in the ledger, "
+        f"Redis equal to PostgreSQL: {equal}; {len(truth.ledger)} completions in the ledger, "
         f"{len(load.history.acknowledged())} acknowledged"
     )
     report.keep_section("figures", "rebuild", {"text": text})

@@ -12,7 +12,7 @@ from drills.checker import Verdict, check
 from drills.history import Silence
 from drills.load import Load, Plan
 from drills.site import Site
-from drills.truth import Recovery, forget_limits, read_truth, until, wait_quiet, watch_recovery
+from drills.truth import Recovery, forget_limits, read_truth, top_of, until, wait_quiet, watch_recovery
 
 WAIT_SECONDS = 90.0
 
@@ -26,6 +26,8 @@ class Size:
     after: int = 40
     plan: Plan | None = None
     """In the place of the drill's own."""
+    everything: bool = True
+    """Whether `fairboard verify` compares all that the site holds, or only these players are judged."""
 
 
 A_DRILL = Size()
@@ -71,6 +73,11 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     recovery: Recovery | None = None
 
+    @property
+    def players(self) -> list[int]:
+        """Everybody who may play."""
+        return [person.user_id for person in (*self.load.people, *self.load.watchers, *self.spare)]
+
     def seconds(self, full: float, quick: float) -> float:
         """How long a fault lasts."""
         return quick if self.quick else full
@@ -103,7 +110,7 @@ class Scene:
         begun = time.monotonic()
         self.site.heal()
         self.wait(self.site.ready, "readiness")
-        self.recovery = watch_recovery(self.site, self.load.history, begun)
+        self.recovery = watch_recovery(self.site, self.players, self.load.history, begun)
 
 
 @dataclass(frozen=True)
@@ -143,24 +150,24 @@ def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False, size:
         scene.wait_for_more(size.after)
         ended = load.now()
         load.settle()
-        scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site))
+        scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site, scene.players))
         _wait_for_followers(scene, site)
-    players = [person.user_id for person in (*crowd, *spare)]
-    result = _judge(scene, drill, (begun, ended), players)
-    people.retire(site.ask, players)
+    result = _judge(scene, drill, (begun, ended), everything=size.everything)
+    people.retire(site.ask, scene.players)
     return result
 
 
 def _wait_for_followers(scene: Scene, site: Site) -> None:
     """Let the last board reach everybody; whether it did is the checker's to say."""
-    top = read_truth(site, []).top
+    top = top_of(site)
     history = scene.load.history
     until(lambda: set({seen.follower: seen.rows for seen in list(history.sightings)}.values()) == {top}, 10)
 
 
-def _judge(scene: Scene, drill: Drill, span: tuple[float, float], players: Iterable[int]) -> Result:
+def _judge(scene: Scene, drill: Drill, span: tuple[float, float], *, everything: bool) -> Result:
     history, site = scene.load.history, scene.site
-    verdict = check(history, read_truth(site, list(players)), answer_seconds=drill.answer_seconds)
+    truth = read_truth(site, scene.players, everything=everything)
+    verdict = check(history, truth, answer_seconds=drill.answer_seconds)
     recovery = scene.recovery or Recovery(None, None)
     outage = history.outage(*span)
     promised = () if scene.quick else tuple(_broken_promises(drill, outage, recovery))

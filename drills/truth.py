@@ -29,8 +29,11 @@ class Recovery:
     sockets: float | None
 
 
-def read_truth(site: Site, players: Sequence[int]) -> Truth:
-    """What the ledger, the standings and Redis say of some players, and what the whole board looks like."""
+def read_truth(site: Site, players: Sequence[int], *, everything: bool = True) -> Truth:
+    """What the ledger, the standings and Redis say of some players, and what the whole board looks like.
+
+    Without `everything` it leaves out what `fairboard verify` says of the whole site.
+    """
     ledger = site.ask(
         "SELECT encode(token_hash, 'hex'), user_id, points, extract(epoch FROM created_at)::float8 "
         "FROM ledger_entries WHERE user_id = ANY(%s) AND kind = 'timed' ORDER BY user_id, seq",
@@ -41,17 +44,23 @@ def read_truth(site: Site, players: Sequence[int]) -> Truth:
     rows = site.ask(query, (BOARD, list(players)))
     scores = {int(str(user)): int(str(score)) for user, score, _ in rows}
     hidden = frozenset(int(str(user)) for user, _, away in rows if away)
-    return Truth(entries, scores, _scores_in_redis(site, list(scores)), _top(site), hidden, tuple(site.differences()))
+    differences = tuple(site.differences()) if everything else ()
+    return Truth(entries, scores, _scores_in_redis(site, list(scores)), top_of(site), hidden, differences)
 
 
-def wait_quiet(site: Site, seconds: float = QUIET_SECONDS) -> bool:
-    """Return when nothing is on its way any more: an empty outbox, and a board in Redis that is PostgreSQL's."""
-    return until(lambda: _outbox_empty(site) and not missing_in_redis(site, standings(site)), seconds) is not None
+def wait_quiet(site: Site, players: Sequence[int], seconds: float = QUIET_SECONDS) -> bool:
+    """Return when nothing is on its way any more: an empty outbox, and the players' places those of PostgreSQL."""
+
+    def quiet() -> bool:
+        return _outbox_empty(site) and not missing_in_redis(site, standings(site, players))
+
+    return until(quiet, seconds) is not None
 
 
-def standings(site: Site) -> list[Standing]:
-    """Every standing of the board as PostgreSQL has it now."""
-    rows = site.ask("SELECT user_id, score, reached_at, version, hidden FROM standings WHERE board = %s", (BOARD,))
+def standings(site: Site, players: Sequence[int]) -> list[Standing]:
+    """The players' standings as PostgreSQL has them now."""
+    query = "SELECT user_id, score, reached_at, version, hidden FROM standings WHERE board = %s AND user_id = ANY(%s)"
+    rows = site.ask(query, (BOARD, list(players)))
     return [Standing(user, "", score, at, version, hidden) for user, score, at, version, hidden in rows]  # type: ignore[arg-type]
 
 
@@ -71,23 +80,23 @@ def missing_in_redis(site: Site, rows: Sequence[Standing]) -> list[int]:
     ]
 
 
-def watch_recovery(site: Site, history: History, begun: float) -> Recovery:
+def watch_recovery(site: Site, players: Sequence[int], history: History, begun: float) -> Recovery:
     """How long since `begun` until Redis has what PostgreSQL has now, and until every follower has been shown it.
 
     The load goes on meanwhile, so "as new as" is asked: versions and scores only grow.
     """
-    wanted, scores = _goal(site)
+    wanted, scores = _goal(site, players)
     redis = until(lambda: not missing_in_redis(site, wanted), GIVE_UP_SECONDS, begun)
     sockets = until(lambda: _all_shown(history, scores), GIVE_UP_SECONDS, begun)
     return Recovery(redis, sockets)
 
 
-def _goal(site: Site) -> tuple[list[Standing], list[int]]:
-    """All standings, and the scores of the top 10. Connections that a fault took may be free only a moment later."""
+def _goal(site: Site, players: Sequence[int]) -> tuple[list[Standing], list[int]]:
+    """The players' standings and the best ten scores. Connections that a fault took may be free only a moment later."""
     goals = []
 
     def ask() -> bool:
-        goals.append((standings(site), [score for _, score in _top(site)]))
+        goals.append((standings(site, players), [score for _, score in top_of(site)]))
         return True
 
     if until(ask, GIVE_UP_SECONDS) is None:
@@ -110,7 +119,8 @@ def _outbox_empty(site: Site) -> bool:
     return site.ask("SELECT count(*) FROM outbox") == [(0,)]
 
 
-def _top(site: Site) -> tuple[tuple[int, int], ...]:
+def top_of(site: Site) -> tuple[tuple[int, int], ...]:
+    """The first ten of the whole board, as PostgreSQL has them."""
     with autocommit(site.resources().engine) as connection:
         return tuple((row.user_id, row.score) for row in top(connection, BOARD, 10))
 
