@@ -223,7 +223,7 @@ class QuickConnection:
     def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
-            replies = [_read_reply(connection) for _ in commands]
+            replies = [_reply_or_refusal(connection) for _ in commands]
         except BaseException as error:
             if isinstance(error, RedisTimeoutError):
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
@@ -234,12 +234,23 @@ class QuickConnection:
             self._idle.append(connection)
         else:
             connection.disconnect()
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
         return replies
 
     def _forget_idle(self) -> None:
         """They were all opened to a server that is gone."""
         while self._idle:
             self._idle.pop().disconnect()
+
+
+def _reply_or_refusal(connection: Any) -> Any:
+    """One reply, be it an error: the connection is as good as before. A new one for each takes memory in pieces."""
+    try:
+        return _read_reply(connection)
+    except ResponseError as error:
+        return error
 
 
 def _read_reply(connection: Any) -> Any:
