@@ -1,9 +1,5 @@
 #!/bin/sh
-# Starts Patroni in a container, with its passwords from files.
+# Starts Patroni in a container.
 set -eu
-secret() { cat "/run/secrets/$1"; }
-PATRONI_SUPERUSER_PASSWORD=$(secret postgres_owner_password)
-PATRONI_REPLICATION_PASSWORD=$(secret replication_password)
-PATRONI_RESTAPI_PASSWORD=$(secret patroni_password)
-export PATRONI_SUPERUSER_PASSWORD PATRONI_REPLICATION_PASSWORD PATRONI_RESTAPI_PASSWORD
+. /etc/patroni/secrets.sh
 exec patroni /etc/patroni/patroni.yml

@@ -64,7 +64,7 @@ def cut_from_etcd(scene: Scene) -> None:
     scene.wait(lambda: _site(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
     led = time.monotonic() - begun
     scene.wait_for_more(20)  # The old one still takes connections, but nobody confirms its commits.
-    scene.notes.append(f"another primary after {led:.1f} s; served again after {time.monotonic() - begun:.1f} s")
+    scene.notes.append(f"another primary after {led:.1f} s; until then the one that was cut off served on")
     part.thaw()
 
 

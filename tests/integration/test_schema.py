@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,10 @@ CHANGES = [
     "TRUNCATE {} CASCADE",
 ]
 APPEND_ONLY = ["ledger_entries", "decisions"]
+FORMER = text(
+    "SELECT outcome, score FROM "
+    "complete_timed(:hash, :user, :session, 'global', 'reaction', 10, 1500, NULL, NULL, NULL)"
+)
 
 
 @pytest.fixture
@@ -62,6 +67,18 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(database: str
 def test_upgrading_twice_is_harmless(database: str) -> None:
     migrate.upgrade(database)
     migrate.upgrade(database)
+
+
+def test_a_server_of_the_former_version_goes_on_completing(
+    resources: Resources, people: People, player: Player
+) -> None:
+    """The statement is that of 0.1.0: an upgrade replaces one server after the other, on the new schema."""
+    values = {"hash": hashlib.sha256(people.token(player).encode()).digest(), "user": player.user_id}
+    values |= {"session": player.session_id}
+    with autocommit(resources.engine) as connection:
+        assert connection.execute(FORMER, values).one() == ("OK", 10)
+        assert connection.execute(FORMER, values).one() == ("TOKEN_ALREADY_USED", None)
+    assert people.complete(player).new_score == 20
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
