@@ -29,7 +29,9 @@ UNCONFIRMED = "synchronous replication"
 
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 """Of a PostgreSQL that does not answer, or that is a standby and takes no writes."""
-TOO_LATE = (NoAnswerError, psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable)
+ANSWERED = (psycopg2.errors.QueryCanceled, psycopg2.errors.LockNotAvailable)
+"""Those of them that PostgreSQL itself says: the statement took too long."""
+TOO_LATE = (NoAnswerError, *ANSWERED)
 """Those of them after which the time for an answer is over."""
 HANDOVER_SECONDS = 3.0
 """How long one node takes to hand over to another when it is asked to."""
@@ -124,6 +126,8 @@ def _execute(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple
         cursor.execute(statement, parameters)
         _confirm(connection.dbapi_connection)
         return tuple(cursor.fetchone() or ())
+    except ANSWERED:
+        raise  # It is there and works; a new pool would only have it work more.
     except AWAY as error:
         connection.invalidate(error)
         engine.dispose()  # The others were opened to the same server; each would cost one more failure.

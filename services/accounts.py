@@ -7,8 +7,9 @@ import logging
 import re
 import unicodedata
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services import passwords, rate_limits, sessions
 from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest, ServiceUnavailable, UsernameTaken
+from services.leaderboard.board import rank_by_redis
 from services.leaderboard.standings import rank
 from services.resources import Resources
 from services.sessions import Origin, Player
@@ -38,6 +40,9 @@ _INVISIBLE = re.compile(
 
 _ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Scripts with letters that look the same as those of another (Unicode's names of letters begin with theirs)."""
+
+_STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR SHARE")
+_RENEW_HASH = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +152,18 @@ def log_in(resources: Resources, *, username: str, password: str, address: str, 
         log.info("login: user=%s address=%s status=%s", row.id, address, row.status)
         if row.status == "suspended":
             raise AccountSuspended
-        return _begin(resources, row, password, sessions.origin(resources, address, user_agent))
+        login = _begin(resources, row, sessions.origin(resources, address, user_agent))
+        _renew_hash(resources, row, password)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
+    return login
 
 
 def profile(resources: Resources, player: Player, board: str) -> Profile:
-    """A player's score and rank as PostgreSQL has them. Raises ServiceUnavailable."""
+    """A player's score as PostgreSQL has it, and the rank that goes with it. Raises ServiceUnavailable.
+
+    Redis tells the rank if it has the player at this very place: in PostgreSQL it would have to be counted.
+    """
     query = text(
         "SELECT u.username, u.role, u.status, s.score, s.reached_at FROM users u "
         "LEFT JOIN standings s ON s.user_id = u.id AND s.board = :board WHERE u.id = :user_id"
@@ -161,12 +171,18 @@ def profile(resources: Resources, player: Player, board: str) -> Profile:
     try:
         with autocommit(resources.engine) as connection:
             row = connection.execute(query, {"board": board, "user_id": player.user_id}).one()
-            place = None
-            if row.score:
-                place = rank(connection, board, user_id=player.user_id, score=row.score, reached_at=row.reached_at)
+        place = _rank(resources, board, player.user_id, row.score, row.reached_at) if row.score else None
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return Profile(player.user_id, row.username, row.role, row.status, row.score or 0, place)
+
+
+def _rank(resources: Resources, board: str, user_id: int, score: int, reached_at: datetime) -> int:
+    known = rank_by_redis(resources, board, user_id=user_id, score=score, reached_at=reached_at)
+    if known is not None:
+        return known
+    with autocommit(resources.engine) as connection:
+        return rank(connection, board, user_id=user_id, score=score, reached_at=reached_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +201,28 @@ def _find(resources: Resources, username: str) -> _Row | None:
     return _Row(*row) if row else None
 
 
-def _begin(resources: Resources, row: _Row, password: str, came_from: Origin) -> Login:
+def _begin(resources: Resources, row: _Row, came_from: Origin) -> Login:
+    """Open a session. Raises InvalidCredentials if the password was changed since it was looked at.
+
+    A change that comes now waits for this session, and then ends it with all others.
+    """
     lifetime = timedelta(seconds=resources.settings.refresh_token_seconds)
-    rehashed = passwords.hash_password(password) if passwords.needs_rehash(row.password_hash) else None
     with transaction(resources.engine) as connection:
-        if rehashed:
-            connection.execute(
-                text("UPDATE users SET password_hash = :hash WHERE id = :id"), {"hash": rehashed, "id": row.id}
-            )
+        if connection.execute(_STILL_VALID, {"id": row.id, "hash": row.password_hash}).one_or_none() is None:
+            raise InvalidCredentials
         session_id, refresh_id = sessions.open_session(connection, row.id, lifetime, came_from)
+        too_many = sessions.end_oldest(connection, row.id)
+    with suppress(ServiceUnavailable):  # The cache may let them act for a few minutes more.
+        sessions.forget_ended(resources, row.id, too_many)
     return Login(Player(row.id, session_id, row.username, row.role, row.status), refresh_id)
+
+
+def _renew_hash(resources: Resources, row: _Row, password: str) -> None:
+    """Hash a password anew that was hashed more cheaply than is done today, unless it was changed meanwhile."""
+    if passwords.needs_rehash(row.password_hash):
+        renewed = {"id": row.id, "old": row.password_hash, "new": passwords.hash_password(password)}
+        with autocommit(resources.engine) as connection:
+            connection.execute(_RENEW_HASH, renewed)
 
 
 def _count_address(resources: Resources, call: str, address: str) -> None:

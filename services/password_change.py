@@ -48,4 +48,4 @@ def _replace(resources: Resources, player: Player, current: str, new: str) -> li
     with transaction(resources.engine) as connection:
         if connection.execute(_REPLACE, {"new": hashed, "old": stored, "id": player.user_id}).rowcount != 1:
             raise InvalidCredentials("The current password is wrong.")
-        return sessions.end_others(connection, player.user_id, player.session_id)
+        return sessions.end_others(resources, connection, player.user_id, player.session_id)

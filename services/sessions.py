@@ -31,6 +31,8 @@ CACHE_SECONDS = 300
 ENDED_CHANNEL = "sessions:ended"
 """Where web processes hear whose sockets to close."""
 LONGEST_AGENT = 200
+MOST_OPEN = 100
+"""Sessions of one account; the one that was begun first ends when another would be too many."""
 MAX_ASKED = 1_000
 """Sessions that one question to PostgreSQL may name."""
 SUSPENDED = "-ACCOUNT_SUSPENDED"
@@ -79,6 +81,22 @@ def origin(resources: Resources, address: str, user_agent: str) -> Origin:
     key = resources.settings.jwt_secret[0].encode()
     digest = hmac.new(key, b"address " + address.encode(), hashlib.sha256).hexdigest()[:32]
     return Origin(digest if address else "", user_agent[:LONGEST_AGENT].replace("\0", ""))
+
+
+_END_OLDEST = text("""
+    UPDATE sessions SET revoked_at = now() WHERE id IN (
+        SELECT id FROM sessions WHERE user_id = :user_id AND revoked_at IS NULL AND expires_at > now()
+        ORDER BY created_at DESC OFFSET :most
+    ) RETURNING id
+""")
+_END_OTHERS = text("""
+    WITH ended AS (
+        UPDATE sessions SET revoked_at = now() WHERE user_id = :user_id AND id <> :keep AND revoked_at IS NULL
+        RETURNING id
+    )
+    SELECT id FROM ended
+    UNION SELECT id FROM sessions WHERE user_id = :user_id AND revoked_at > now() - make_interval(secs => :cached)
+""")
 
 
 def open_session(
@@ -177,13 +195,18 @@ def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:
     forget_ended(resources, user_id, [session_id])
 
 
-def end_others(connection: Connection, user_id: int, keep: uuid.UUID) -> list[uuid.UUID]:
-    """End all sessions of a player but one, where it lasts. Returns those that `forget_ended` is to be told of."""
-    ended = text(
-        "UPDATE sessions SET revoked_at = now() "
-        "WHERE user_id = :user_id AND id <> :keep AND revoked_at IS NULL RETURNING id"
-    )
-    return list(connection.execute(ended, {"user_id": user_id, "keep": keep}).scalars())
+def end_oldest(connection: Connection, user_id: int) -> list[uuid.UUID]:
+    """End, where it lasts, what a player has too many of. Returns what `forget_ended` is to be told of."""
+    return list(connection.execute(_END_OLDEST, {"user_id": user_id, "most": MOST_OPEN}).scalars())
+
+
+def end_others(resources: Resources, connection: Connection, user_id: int, keep: uuid.UUID) -> list[uuid.UUID]:
+    """End all sessions of a player but one, where it lasts. Returns those that `forget_ended` is to be told of.
+
+    Those that ended lately are among them: Redis may have been away when it was to be told.
+    """
+    parameters = {"user_id": user_id, "keep": keep, "cached": _tombstone_seconds(resources)}
+    return list(connection.execute(_END_OTHERS, parameters).scalars())
 
 
 def forget_ended(resources: Resources, user_id: int, ended: Sequence[uuid.UUID]) -> None:

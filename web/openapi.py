@@ -20,6 +20,7 @@ from web.schemas import Problem
 blueprint = Blueprint("openapi", __name__)
 View = TypeVar("View", bound=Callable[..., Response])
 REF = "#/components/schemas/{model}"
+DOCUMENT = "fairboard-openapi"
 EVERYBODY = ("player", "analyst", "admin")
 ANALYSTS = ("analyst", "admin")
 """Who may call a route that asks who calls."""
@@ -85,8 +86,11 @@ def operations(app: Flask) -> list[tuple[str, str, Operation, str, str]]:
 
 @blueprint.get("/api/openapi.json")
 def document() -> Response:
-    """The document itself."""
-    return json_response(json.dumps(build_document(current_app), indent=1).encode())
+    """The document itself. It is built once: that takes long, and it never changes."""
+    built = current_app.extensions.get(DOCUMENT)
+    if built is None:
+        built = current_app.extensions[DOCUMENT] = json.dumps(build_document(current_app), indent=1).encode()
+    return json_response(built)
 
 
 def build_document(app: Flask) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from config.cause import cause
 from services.leaderboard.keys import MAX_USER_ID, BoardKeys, member
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 
 TOP = 10
@@ -95,6 +96,18 @@ def place(resources: Resources, board: str, standings: Sequence[Standing]) -> Pl
         [DOORBELL_MS, held, *script_arguments(standings)],
     )
     return Placement(rank if loaded and rank else None, bool(moved), bool(ring))
+
+
+def rank_by_redis(resources: Resources, board: str, *, user_id: int, score: int, reached_at: datetime) -> int | None:
+    """The rank of a standing, in logarithmic time. None if Redis is away, incomplete, or has the player elsewhere."""
+    keys, name = BoardKeys(board), member(user_id, reached_at)
+    try:
+        loaded, known, place = resources.quick.call(
+            ("EXISTS", keys.loaded), ("ZSCORE", keys.standings, name), ("ZREVRANK", keys.standings, name)
+        )
+    except RedisUnavailableError:
+        return None
+    return int(place) + 1 if loaded and known is not None and int(known) == score else None
 
 
 def publish(resources: Resources, board: str) -> Publication:

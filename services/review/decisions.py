@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services import reversals, sessions
-from services.errors import CaseChanged, Forbidden, NotFound, ServiceUnavailable
+from services.errors import AccountSuspended, CaseChanged, Forbidden, InvalidToken, NotFound, ServiceUnavailable
 from services.leaderboard.board import place
 from services.leaderboard.standings import of_players
 from services.redis_client import RedisUnavailableError
@@ -29,6 +29,10 @@ Verdict = Literal["clear", "confirm"]
 CASE_STATUS: dict[Verdict, str] = {"clear": "cleared", "confirm": "confirmed"}
 
 _FIND = text("SELECT user_id FROM review_cases WHERE id = :id")
+_DECIDER = text("""
+    SELECT u.role, u.status FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE s.id = :session_id AND u.id = :user_id AND s.revoked_at IS NULL AND s.expires_at > now()
+""")
 _READ = text("""
     SELECT c.user_id, u.role, (SELECT count(*) FROM decisions d WHERE d.case_id = c.id) AS version
     FROM review_cases c JOIN users u ON u.id = c.user_id WHERE c.id = :id
@@ -103,11 +107,26 @@ def _lock(connection: Connection, analyst: Player, case_id: int, expected: int |
     if user_id is None:
         raise NotFound("There is no such case.")
     reversals.lock(connection, user_id)
+    _check_decider(connection, analyst)
     case = connection.execute(_READ, {"id": case_id}).one()
     check_may_decide(analyst, case.user_id, case.role)
     if expected is not None and expected != case.version:
         raise CaseChanged
     return int(user_id)
+
+
+def _check_decider(connection: Connection, analyst: Player) -> None:
+    """Ask PostgreSQL whether the analyst still is one: the cache may believe it for minutes after its end.
+
+    Raises InvalidToken, AccountSuspended or Forbidden.
+    """
+    row = connection.execute(_DECIDER, {"session_id": analyst.session_id, "user_id": analyst.user_id}).one_or_none()
+    if row is None:
+        raise InvalidToken
+    if row.status == "suspended":
+        raise AccountSuspended
+    if row.role != analyst.role:
+        raise Forbidden("Your role has changed; log in again.")
 
 
 def check_may_decide(analyst: Player, user_id: int, role: str) -> None:

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 MOST = 64
-"""What more accounts share says nothing: a school, a provider, a common browser."""
+"""What more accounts share says nothing: a school, a provider, a common browser. Of a player's own the newest count."""
+LOOKED_AT = 2_000
+"""Sessions of one address or browser, of which an index finds that many."""
 
 _LINKS = text("""
-    WITH marks AS (
-        SELECT 'address' AS kind, address AS mark FROM sessions WHERE user_id = :user_id AND address <> ''
-        UNION SELECT 'agent', user_agent FROM sessions WHERE user_id = :user_id AND user_agent <> ''
-    ), seen AS (
-        SELECT DISTINCT m.kind, m.mark, s.user_id FROM marks m JOIN sessions s
-            ON CASE m.kind WHEN 'address' THEN s.address ELSE s.user_agent END = m.mark
-        WHERE s.user_id <> :user_id
+    WITH own AS (SELECT address, user_agent, created_at FROM sessions WHERE user_id = :user_id),
+    addresses AS (
+        SELECT address AS mark FROM own WHERE address <> '' GROUP BY 1 ORDER BY max(created_at) DESC LIMIT :most
+    ), agents AS (
+        SELECT user_agent AS mark FROM own WHERE user_agent <> '' GROUP BY 1 ORDER BY max(created_at) DESC LIMIT :most
+    ),
+    seen AS (
+        SELECT DISTINCT 'address' AS kind, mark, user_id FROM addresses CROSS JOIN LATERAL (
+            SELECT user_id FROM sessions WHERE address = mark AND user_id <> :user_id LIMIT :looked_at) AS others
+        UNION SELECT 'agent', mark, user_id FROM agents CROSS JOIN LATERAL (
+            SELECT user_id FROM sessions WHERE user_agent = mark AND user_id <> :user_id LIMIT :looked_at) AS others
     ), telling AS (
         SELECT kind, user_id FROM (SELECT *, count(*) OVER (PARTITION BY kind, mark) AS sharing FROM seen) AS all_seen
         WHERE sharing < :most
@@ -43,4 +49,5 @@ class Link:
 
 def links(connection: Connection, user_id: int) -> list[Link]:
     """The accounts linked to a player, those that share most first. Never says which address or browser it is."""
-    return [Link(*row) for row in connection.execute(_LINKS, {"user_id": user_id, "most": MOST})]
+    parameters = {"user_id": user_id, "most": MOST, "looked_at": LOOKED_AT}
+    return [Link(*row) for row in connection.execute(_LINKS, parameters)]

@@ -52,7 +52,7 @@ def smuggling(stack: Stack, tries: int) -> Outcome:
 
 def smuggling_through_the_balancer(stack: Stack, tries: int) -> Outcome:
     """The same, with Caddy in between, where each of the two may read a request otherwise."""
-    with balancer_before(stack) as port:
+    with balancer_before(stack.port) as port:
         return wire.smuggling_between(port, tries, trusting())
 
 

@@ -6,6 +6,8 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -29,7 +31,7 @@ def test_no_request_hides_in_another(stack: Stack, case: str) -> None:
 
 @pytest.fixture(scope="module")
 def balancer(stack: Stack) -> Iterator[int]:
-    with balancer_before(stack) as port:
+    with balancer_before(stack.port) as port:
         yield port
 
 
@@ -48,6 +50,38 @@ def test_the_balancer_keeps_metrics_and_addresses_to_itself(balancer: int) -> No
             assert answer.status_code in {403, 404}, path
             assert "fairboard_" not in answer.text
         assert "evil.example" not in str(http.get("/", headers=lies).headers)
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Answers with the address that it is told."""
+
+    def do_GET(self) -> None:
+        told = str(self.headers["X-Forwarded-For"]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 -- the library's name
+        """Nothing."""
+
+
+@pytest.fixture
+def mirror() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("cdn", "told"), [("127.0.0.0/8 10.0.0.0/8", "203.0.113.7"), ("192.0.2.0/24", "127.0.0.1")], ids=["CDN", "stranger"]
+)
+def test_a_cdn_is_believed_whose_player_it_is_and_nobody_else(mirror: int, cdn: str, told: str) -> None:
+    """One address alone is handed on: limits count by it."""
+    says = {"X-Forwarded-For": "127.0.0.1, 203.0.113.7, 10.1.1.1"}
+    with balancer_before(mirror, FAIRBOARD_CDN=cdn) as port:
+        assert httpx.get(f"https://127.0.0.1:{port}/", headers=says, verify=trusting()).text == told
 
 
 def test_requests_in_one_packet_are_answered_in_order_to_whom_they_are_from(newcomer: Newcomer) -> None:

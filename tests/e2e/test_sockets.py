@@ -45,6 +45,12 @@ def test_a_bearer_header_lets_in(player: Player) -> None:
         assert wire.expect("connected") == {"userId": player.user_id}
 
 
+@pytest.mark.parametrize("host", ["xn--strae-oqa.de", "xn--a", "a..b", "x" * 300])
+def test_a_name_of_the_site_that_the_library_cannot_read_keeps_nobody_out(player: Player, host: str) -> None:
+    with Wire(player.stack, player.access, headers={"Host": host}) as wire:
+        assert wire.status in ({101} if host.startswith("xn--") else {101, 400})
+
+
 @pytest.mark.parametrize(("life", "code"), [(60, "INVALID_TOKEN"), (-1, "TOKEN_EXPIRED")], ids=["broken", "expired"])
 def test_a_bad_bearer_header_gets_401_before_the_upgrade(player: Player, life: int, code: str) -> None:
     token = token_for(player.stack, player.user_id, player.session_id, life=life)

@@ -125,6 +125,15 @@ def test_fragments_over_four_kibibytes_close_1009(wire: Wire) -> None:
     assert wire.closed() == 1009
 
 
+@pytest.mark.parametrize("part", [b"", b"x"])
+def test_fragments_without_end_close_1008(wire: Wire, part: bytes) -> None:
+    wire.send_frame(TEXT, b"", fin=False)
+    continuation = struct.pack("!BB", CONTINUATION, 0x80 | len(part)) + b"\0\0\0\0" + part
+    with suppress(OSError):
+        wire.socket.sendall(continuation * 4_000)
+    assert wire.closed() in {1008, None}, "hanging up on whoever goes on sending may cost them the close frame"
+
+
 def test_a_frame_that_says_it_is_huge_costs_nothing(wire: Wire) -> None:
     wire.socket.sendall(struct.pack("!BBQ", 0x80 | TEXT, 0x80 | 127, 2**62) + b"\0\0\0\0" + b"x" * 5_000)
     assert wire.closed() == 1009

@@ -12,10 +12,12 @@ from services.errors import (
     AccountSuspended,
     InvalidCredentials,
     InvalidRequest,
+    InvalidToken,
     RateLimitExceeded,
     ServiceUnavailable,
     UsernameTaken,
 )
+from services.leaderboard.keys import BoardKeys
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import opened
@@ -233,6 +235,38 @@ def test_a_profile_has_a_rank_from_the_first_point_on(resources: Resources, peop
     people.complete(player)
     profile = accounts.profile(resources, player, "global")
     assert (profile.score, profile.rank) == (100, 2)
+
+
+def test_the_rank_is_counted_only_where_redis_does_not_have_the_player_at_this_place(
+    monkeypatch: pytest.MonkeyPatch, without: Callable[[str], Resources], resources: Resources, people: People
+) -> None:
+    first, second = people.several(2)
+    people.complete(first, "puzzle")
+    people.complete(second)
+    resources.redis.set(BoardKeys("global").loaded, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "rank", None)  # Not called.
+        assert [accounts.profile(resources, one, "global").rank for one in (first, second)] == [1, 2]
+    assert accounts.profile(without("redis"), second, "global").rank == 2
+    people.earn(second, 10_000)  # Redis has not heard of it.
+    assert accounts.profile(resources, second, "global").rank == 1
+    resources.redis.delete(BoardKeys("global").loaded)
+    assert accounts.profile(resources, first, "global").rank == 2
+
+
+def test_an_account_has_so_many_sessions_and_loses_the_oldest(
+    monkeypatch: pytest.MonkeyPatch, resources: Resources, people: People, player: Player
+) -> None:
+    monkeypatch.setattr(sessions, "MOST_OPEN", 3)
+    stranger = people.join()
+    begun = [player, *(log_in(resources, player.username, password=PASSWORD).player for _ in range(2))]
+    for one in (*begun, stranger):
+        sessions.authenticate(resources, one.user_id, one.session_id)
+    begun.append(log_in(resources, player.username, password=PASSWORD).player)
+    with pytest.raises(InvalidToken):
+        sessions.authenticate(resources, player.user_id, player.session_id)
+    for one in (*begun[1:], stranger):
+        sessions.authenticate(resources, one.user_id, one.session_id)
 
 
 @pytest.mark.parametrize("server", ["postgres", "redis"])

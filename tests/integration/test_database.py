@@ -90,6 +90,15 @@ def test_a_lock_that_is_held_too_long_is_an_outage(servers: Servers, hurried: En
             connection.execute(ADD, {"name": "a"})
 
 
+def test_a_statement_that_took_too_long_costs_no_other_connection(resources: Resources) -> None:
+    engine = make_engine(resources.settings.database_url, pool_size=1, deadline=DEADLINE)
+    (before,) = execute_once(engine, "SELECT pg_backend_pid()", [])
+    with pytest.raises(DatabaseUnavailableError):
+        execute_once(engine, "SELECT pg_sleep(10)", [])
+    assert execute_once(engine, "SELECT pg_backend_pid()", []) == (before,)
+    engine.dispose()
+
+
 def test_a_pool_without_a_free_connection_is_an_outage(hurried: Engine) -> None:
     with autocommit(hurried), pytest.raises(DatabaseUnavailableError), autocommit(hurried):
         pass

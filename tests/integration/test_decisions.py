@@ -9,9 +9,10 @@ import pytest
 
 from config.catalogue import BOARD
 from services import voiding
-from services.errors import CaseChanged, Forbidden, NotFound
+from services.errors import AccountSuspended, CaseChanged, Forbidden, InvalidToken, NotFound
 from services.leaderboard.board import publish
 from services.resources import Resources
+from services.review import links
 from services.review.cases import Cursor, Severity, get_case, list_cases, waiting
 from services.review.decisions import decide
 from services.review.plots import plots
@@ -272,3 +273,38 @@ def test_an_address_that_very_many_share_links_nobody(resources: Resources, peop
     people.several(70)
     people.execute("UPDATE sessions SET address = 'school', user_agent = ''")
     assert plots(resources, people.suspect(player)).links == []
+
+
+def test_who_has_very_many_addresses_is_judged_by_the_newest(
+    resources: Resources, people: People, player: Player
+) -> None:
+    friend = people.join()
+    people.execute(
+        "INSERT INTO sessions (id, user_id, refresh_id, expires_at, created_at, address, user_agent) "
+        "SELECT gen_random_uuid(), u, gen_random_uuid(), now(), now() - make_interval(mins => n), 'a' || n, 'b' || n "
+        "FROM generate_series(1, 500) AS n, unnest(CAST(:ids AS bigint[])) AS u",
+        ids=[player.user_id, friend.user_id],
+    )
+    plan = people.execute("EXPLAIN " + links._LINKS.text, user_id=player.user_id, most=64, looked_at=2_000)
+    assert "Join Filter" not in str(plan), "not every session of everybody is compared with every one of the player's"
+    (found,) = plots(resources, people.suspect(player)).links
+    assert (found.user_id, found.shares) == (friend.user_id, ["address", "agent"])
+
+
+def test_who_was_an_analyst_a_moment_ago_decides_no_more(
+    resources: Resources, people: People, analyst: Player, suspect: Player
+) -> None:
+    """The cache may believe for minutes that somebody is one."""
+    case = people.suspect(suspect)
+    for change, error in [
+        ("UPDATE users SET role = 'player' WHERE id = :id", Forbidden),
+        ("UPDATE users SET role = 'analyst', status = 'suspended' WHERE id = :id", AccountSuspended),
+        ("UPDATE users SET status = 'active' WHERE id = :id", None),
+        ("UPDATE sessions SET revoked_at = now() WHERE user_id = :id", InvalidToken),
+    ]:
+        people.execute(change, id=analyst.user_id)
+        if error is None:
+            decide(resources, analyst, case, "clear", "A person.")
+        else:
+            with pytest.raises(error):
+                decide(resources, analyst, case, "confirm", "A bot.")

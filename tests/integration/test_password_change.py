@@ -90,3 +90,44 @@ def test_without_a_server_nothing_changes(
     with pytest.raises(ServiceUnavailable):
         change_password(without(server), player, current=PASSWORD, new=NEW)
     log_in(resources, player.username, PASSWORD)
+
+
+def test_a_login_that_is_under_way_does_not_outlive_the_change(
+    monkeypatch: pytest.MonkeyPatch, resources: Resources, player: Player
+) -> None:
+    """The thief's old password was right when it was looked at, and is not any more when the session begins."""
+    verify = passwords.verify_password
+
+    def verify_slowly(password: str, password_hash: str | None) -> bool:
+        found = verify(password, password_hash)
+        monkeypatch.setattr(passwords, "verify_password", verify)
+        change_password(resources, player, current=PASSWORD, new=NEW)
+        return found
+
+    monkeypatch.setattr(passwords, "verify_password", verify_slowly)
+    with pytest.raises(InvalidCredentials):
+        log_in(resources, player.username, PASSWORD)
+    log_in(resources, player.username, NEW)
+
+
+def test_a_hash_that_is_renewed_does_not_bring_an_old_password_back(
+    monkeypatch: pytest.MonkeyPatch, resources: Resources, player: Player
+) -> None:
+    row = accounts._find(resources, player.username)
+    assert row is not None
+    change_password(resources, player, current=PASSWORD, new=NEW)
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=2, memory_cost=8, parallelism=1))
+    accounts._renew_hash(resources, row, PASSWORD)
+    log_in(resources, player.username, NEW)
+
+
+def test_a_change_ends_in_the_cache_what_ended_while_redis_was_away(
+    without: Callable[[str], Resources], resources: Resources, player: Player
+) -> None:
+    thief = log_in(resources, player.username, PASSWORD)
+    sessions.authenticate(resources, thief.user_id, thief.session_id)
+    with pytest.raises(ServiceUnavailable):
+        sessions.revoke(without("redis"), thief.user_id, thief.session_id)
+    change_password(resources, player, current=PASSWORD, new=NEW)
+    with pytest.raises(InvalidToken):
+        sessions.authenticate(resources, thief.user_id, thief.session_id)

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import ProgrammingError
 
 from models import migrate
-from models.database import autocommit, make_engine
+from models.database import autocommit, execute_once, make_engine
 from models.tables import Base
 from services.resources import Resources
 from services.sessions import Player
@@ -67,6 +67,13 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(database: str
 def test_upgrading_twice_is_harmless(database: str) -> None:
     migrate.upgrade(database)
     migrate.upgrade(database)
+
+
+def test_a_token_may_be_issued_twice(resources: Resources, player: Player) -> None:
+    """The connection was lost before the first answer came, and the statement is said again."""
+    values = (b"a hash", player.user_id, "reaction", "5 minutes")
+    first, again = (execute_once(resources.engine, "SELECT issue_action_token(%s, %s, %s, %s)", values) for _ in "12")
+    assert first == again
 
 
 def test_a_server_of_the_former_version_goes_on_completing(

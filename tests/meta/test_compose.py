@@ -208,7 +208,9 @@ def test_images_are_pinned(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         image, _, tag = service["image"].partition(":")
         assert image in own or tag.count(".") == 2, (name, service["image"])
-        assert image not in own or tag == "${FAIRBOARD_VERSION:-latest}", "an upgrade leaves the former one to go back to"
+        assert image not in own or tag == "${FAIRBOARD_VERSION:-latest}", (
+            "an upgrade leaves the former one to go back to"
+        )
     built = {service["image"].partition(":")[0] for service in compose["services"].values() if "build" in service}
     assert built == own
 

@@ -14,7 +14,7 @@ import httpx
 from cli.embedded import free_port
 from cli.lifetime import die_with_parent
 from tests.processes import ROOT, open_folder
-from tests.support.stack import PROGRAMS, Stack, wait_for
+from tests.support.stack import PROGRAMS, wait_for
 
 CADDYFILE = ROOT / "deploy" / "caddy" / "Caddyfile"
 
@@ -27,11 +27,12 @@ def trusting() -> ssl.SSLContext:
 
 
 @contextmanager
-def balancer_before(stack: Stack) -> Iterator[int]:
-    """The port of a balancer that passes everything to the stack's web server."""
-    port, web = free_port(), f"127.0.0.1:{stack.port}"
+def balancer_before(server: int, **settings: str) -> Iterator[int]:
+    """The port of a balancer that passes everything to the web server on a port."""
+    port, web = free_port(), f"127.0.0.1:{server}"
     with open_folder() as home:
-        process = _start(home, FAIRBOARD_SITE=f"https://127.0.0.1:{port}", FAIRBOARD_WEB=web, FAIRBOARD_LIVE=web)
+        own = {"FAIRBOARD_SITE": f"https://127.0.0.1:{port}", "FAIRBOARD_WEB": web, "FAIRBOARD_LIVE": web}
+        process = _start(home, **own, **settings)
         try:
             wait_for(lambda: _answers(port), 30, "the balancer")
             yield port

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from typing import cast
+from uuid import UUID, uuid4
 
 import gevent
 import pytest
@@ -16,12 +17,16 @@ from gevent.socket import wait_read
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
+from services import sessions
+from services.errors import InvalidToken
 from services.resources import Resources
-from web.sockets.hub import Hub
+from services.sessions import Player
+from web.sockets.hub import ON_THE_WAY_SECONDS, Hub
 from web.sockets.loop import Loop
 from web.sockets.member import Member
 from web.sockets.messages import event_frame
 from web.sockets.peer import Peer
+from web.tokens import Credentials
 
 
 def board(version: int) -> str:
@@ -233,3 +238,31 @@ def test_a_board_has_the_cause_that_was_said_for_its_version(hub: Hub) -> None:
     hub.board_changed(board(8))
     assert hub.board.cause.correlation not in ("request-7", "-")
     assert hub.board.cause.rung_at is None
+
+
+def test_a_socket_on_its_way_in_is_looked_at_again_if_a_session_of_the_player_ended(
+    monkeypatch: pytest.MonkeyPatch, hub: Hub, watchers: list[Watcher]
+) -> None:
+    """Neither the question who it is nor the announcement could have told: each came while the other was on its way."""
+    monkeypatch.setattr(hub, "_may_hold", lambda member, user_id: True)
+    asked: list[int] = []
+
+    def ended(resources: Resources, user_id: int, session_id: UUID) -> None:
+        asked.append(user_id)
+        raise InvalidToken
+
+    monkeypatch.setattr(sessions, "authenticate", ended)
+    late, other = (Player(number, uuid4(), f"player {number}", "player", "active") for number in (1, 2))
+    hub.session_ended(late.user_id, str(late.session_id), "logged out")
+    for watcher, player in zip(watchers, (late, other), strict=False):
+        watcher.member.answered((player, Credentials(player.user_id, player.session_id, 2**40)))
+    assert asked == [late.user_id]
+    assert [watcher.member.closing for watcher in watchers[:2]] == [True, False]
+
+
+def test_ends_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch, hub: Hub) -> None:
+    for number in range(3):
+        hub.session_ended(number, None, "suspended")
+    hub.loop.now += ON_THE_WAY_SECONDS + 1
+    hub.session_ended(2, None, "suspended")
+    assert list(hub._ends) == [2]

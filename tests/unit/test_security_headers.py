@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support import nowhere
+from web import openapi
 from web.app import create_app
 
 ANSWERS = [
@@ -39,6 +40,13 @@ def client() -> FlaskClient:
 
 def ask(client: FlaskClient, method: str, path: str, **options: Any) -> TestResponse:
     return client.open(path, method=method, buffered=True, **options)
+
+
+def test_the_document_is_built_once(monkeypatch: pytest.MonkeyPatch, client: FlaskClient) -> None:
+    """It takes tens of milliseconds, in which nobody else is served, and anybody may ask for it."""
+    first = ask(client, "GET", "/api/openapi.json").data
+    monkeypatch.setattr(openapi, "build_document", None)
+    assert ask(client, "GET", "/api/openapi.json").data == first
 
 
 @pytest.mark.parametrize(("method", "path"), ANSWERS)

@@ -111,7 +111,7 @@ def password() -> Response:
 @blueprint.get("/me")
 @describe("Your account", answer=MeAnswer)
 def me() -> Response:
-    """Your score and rank as they are in the ledger. The rank is null before the first point."""
+    """Your score as it is in the ledger, and your rank. The rank is null before the first point."""
     profile = accounts.profile(resources(), current_player(), BOARD)
     return answer(
         MeAnswer(

@@ -7,6 +7,7 @@ it is sent, so that no change falls between.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -23,9 +24,10 @@ from gevent.queue import SimpleQueue
 from config.cause import Cause, cause, resume
 from config.tracing import resumed
 from services import sessions
-from services.errors import FairboardError, InternalError, ServiceUnavailable
+from services.errors import AccountSuspended, FairboardError, InternalError, ServiceUnavailable
 from services.leaderboard.reading import read_board
 from services.resources import Resources
+from services.sessions import Player
 from web.metrics import COMMIT_TO_FRAME, FRAMES
 from web.sockets import frames
 from web.sockets.channel import Channel
@@ -47,6 +49,8 @@ GOODBYES, GOODBYE_PAUSE = 500, 0.1
 LAST_WORDS_SECONDS = 1.0
 NOTICE_SECONDS = 0.2
 """How long it takes another process to notice that a socket has ended, and to say so."""
+ON_THE_WAY_SECONDS = 10.0
+"""Longer than a socket is on its way from the question who it is to its place here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +85,8 @@ class Hub:
         self._room: dict[Member, None] = {}
         """In the order of their coming."""
         self._joining: dict[Member, None] = {}
+        self._ends: dict[int, float] = {}
+        """Whose sessions ended lately, and when, in that order."""
         self._join_wanted, self._board_wanted = Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
         self._started = False
@@ -184,9 +190,33 @@ class Hub:
 
     def session_ended(self, user_id: int, session_id: str | None, reason: str) -> None:
         """Close the sockets of a session, or all of a player's."""
+        self._note_end(user_id)
         for member in list(self._players.get(user_id, ())):
             if session_id is None or str(member.session_id) == session_id:
                 member.close(frames.FORBIDDEN if reason == "suspended" else frames.UNAUTHENTICATED, reason)
+
+    def end_of(self, player: Player) -> tuple[int, str] | None:
+        """Why a socket that has just come in has to be closed, if the player's session ended while it was on its way.
+
+        Asks again only where some session of the player ended lately.
+        """
+        try:
+            if player.user_id in self._ends:
+                sessions.authenticate(self._resources, player.user_id, player.session_id)
+        except AccountSuspended:
+            return frames.FORBIDDEN, "suspended"
+        except ServiceUnavailable:
+            return frames.RESTART, "try again"
+        except FairboardError:
+            return frames.UNAUTHENTICATED, "logged out"
+        return None
+
+    def _note_end(self, user_id: int) -> None:
+        now = self.loop.now
+        for known in list(itertools.takewhile(lambda one: self._ends[one] < now - ON_THE_WAY_SECONDS, self._ends)):
+            del self._ends[known]
+        self._ends.pop(user_id, None)
+        self._ends[user_id] = now
 
     def subscribed(self) -> None:
         """Find out what was missed: boards, and sessions that ended."""

@@ -87,6 +87,9 @@ class Member(Peer):
         if self.user_id != player.user_id and not self._enter(player.user_id):
             return
         self.session_id = player.session_id
+        if ended := self.hub.end_of(player):
+            self.close(*ended)
+            return
         self.leave_at = float(credentials.expires_at)
         self.send(event_frame("connected", compact_json({"userId": player.user_id})))
 

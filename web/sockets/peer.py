@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 16_384
 DROP = 0.1
-"""What a piece of data counts as besides the messages in it: who sends a byte at a time is work as well."""
+"""What a piece of data counts as besides the messages in it, and each fragment of one: who sends a byte at a time, or
+fragments without end, is work as well."""
 SEND_BUFFER_BYTES = 16_384
 """Of the kernel, for each socket: a slow reader is not to work through megabytes of boards that are out of date."""
 IN_FLIGHT = memoryview(b"")
@@ -206,7 +207,7 @@ class Peer:
             return
         for event in self._events(data):
             self._take(event)
-            if self.closing or not self._within_rate(getattr(event, "message_finished", True)):
+            if self.closing or not self._within_rate(1 if getattr(event, "message_finished", True) else DROP):
                 return
 
     def _events(self, data: bytes) -> Iterator[Event]:

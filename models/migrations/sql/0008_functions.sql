@@ -1,3 +1,14 @@
+-- Keep a new action token. Returns the time from which it counts. May be said twice, for a connection that was lost before
+-- its answer came.
+CREATE OR REPLACE FUNCTION issue_action_token(
+    p_hash bytea, p_user_id bigint, p_action_type text, p_lifetime interval
+) RETURNS timestamptz LANGUAGE sql AS $$
+    INSERT INTO action_tokens (hash, user_id, action_type, issued_at, expires_at)
+        VALUES (p_hash, p_user_id, p_action_type, clock_timestamp(), clock_timestamp() + p_lifetime)
+        ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash
+        RETURNING expires_at;
+$$;
+
 -- What a web server of 0.1.0 calls, which knows no ceiling of points: it goes on while an upgrade is under way, and after
 -- a rollback.
 CREATE FUNCTION complete_timed(
