@@ -26,7 +26,7 @@ CHANGES = [
 APPEND_ONLY = ["ledger_entries", "decisions"]
 FORMER = text(
     "SELECT outcome, score FROM "
-    "complete_timed(:hash, :user, :session, 'global', 'reaction', 10, 1500, NULL, NULL, NULL)"
+    "complete_timed(:hash, :user, :session, 'global', 'reaction', 100, 1500, NULL, NULL, NULL)"
 )
 
 
@@ -83,9 +83,9 @@ def test_a_server_of_the_former_version_goes_on_completing(
     values = {"hash": hashlib.sha256(people.token(player).encode()).digest(), "user": player.user_id}
     values |= {"session": player.session_id}
     with autocommit(resources.engine) as connection:
-        assert connection.execute(FORMER, values).one() == ("OK", 10)
+        assert connection.execute(FORMER, values).one() == ("OK", 100)
         assert connection.execute(FORMER, values).one() == ("TOKEN_ALREADY_USED", None)
-    assert people.complete(player).new_score == 20
+    assert people.complete(player).new_score == 200
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)

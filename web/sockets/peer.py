@@ -207,7 +207,7 @@ class Peer:
             return
         for event in self._events(data):
             self._take(event)
-            if self.closing or not self._within_rate(1 if getattr(event, "message_finished", True) else DROP):
+            if self.closing or not self._within_rate(_cost(event)):
                 return
 
     def _events(self, data: bytes) -> Iterator[Event]:
@@ -258,3 +258,10 @@ class Peer:
     def _join(self, last: str | bytes | bytearray) -> str | bytes:
         parts: list[Any] = [*(self._parts or ()), last]  # One message is of one type.
         return "".join(parts) if isinstance(last, str) else b"".join(parts)
+
+
+def _cost(event: Event) -> float:
+    """What counts against a client's rate: messages, and fragments. A piece of a frame came with data that counted."""
+    if isinstance(event, TextMessage | BytesMessage) and not event.message_finished:
+        return DROP if event.frame_finished else 0.0
+    return 1.0
