@@ -1,4 +1,4 @@
-"""The processes of Fairboard, as data: `fairboard up` runs them here, docker-compose.yml in containers."""
+"""The processes of Fairboard, as data: `fairboard up` runs them here, docker-compose.dev.yml in containers."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from tests.processes import ROOT
 DOCS = Path(ROOT, "docs")
 PROMETHEUS = Path(ROOT, "deploy", "prometheus")
 DASHBOARD = Path(ROOT, "deploy", "grafana", "dashboards", "fairboard.json")
+RUNBOOKS = sorted(page for page in (DOCS / "runbooks").glob("*.md") if page.name != "README.md")
 KINDS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
 NAME = re.compile(r"\bfairboard_[a-z_]+\b")
 SUFFIXES = ("_bucket", "_count", "_sum")
@@ -70,7 +71,7 @@ def test_alerts_ask_for_metrics_that_exist() -> None:
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    pages = {page.stem for page in (DOCS / "runbooks").glob("*.md")}
+    pages = {page.stem for page in RUNBOOKS}
     assert {rule["alert"] for rule in alerts()} == pages
     for rule in alerts():
         notes = rule["annotations"]
@@ -87,7 +88,7 @@ def test_every_alert_has_figures_that_raise_it() -> None:
         assert test["alert_rule_test"][0]["exp_alerts"], test["name"]
 
 
-@pytest.mark.parametrize("page", sorted((DOCS / "runbooks").glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
 def test_a_runbook_says_what_to_do(page: Path) -> None:
     text = page.read_text("utf-8")
     for heading in ("What it means", "What players notice", "First look", "Mend", "Afterwards"):
