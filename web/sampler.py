@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,8 @@ from web.sockets.hub import Hub
 
 SECONDS = 0.5
 PAGE_BYTES = 4096
-SPARE_BYTES = 16 * 2**20
-"""What may be added before the C library is asked to give back what is free."""
+SPARE_BYTES = 24 * 2**20
+"""What memory may grow by before it is tidied up."""
 
 CONNECTIONS = Gauge(
     "fairboard_database_connections", "PostgreSQL connections in use.", ["state"], multiprocess_mode="livesum"
@@ -53,6 +54,7 @@ def _forever(own: Resources, hub: Hub) -> None:
         CONNECTIONS.labels("in use").set(cast(QueuePool, own.engine.pool).checkedout())
         PLAYERS_ONLINE.set(hub.players_online)
         if (now := _resident()) > kept + SPARE_BYTES:
+            gc.collect()
             trim(0)
             now = kept = _resident()
         MEMORY.set(now)
@@ -66,7 +68,8 @@ def _resident() -> int:
 def _trimmer() -> Callable[[int], object]:
     """What gives free memory back to the system, which glibc does by itself only at the top of the heap.
 
-    A server that is away for seconds leaves hundreds of requests waiting, each with buffers; what is allocated for long
-    meanwhile lies among them. Another C library has no such function and does not need it.
+    While Redis is away for seconds, hundreds of requests wait and fail. Their exceptions are garbage that nobody looks
+    for until much later (web/gunicorn_conf.py), and what is allocated for long meanwhile lies among their buffers.
+    Another C library has no such function and does not need it.
     """
     return getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)
