@@ -234,15 +234,24 @@ class QuickConnection:
             self._idle.append(connection)
         else:
             connection.disconnect()
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise reply
-        return replies
+        return _granted(replies)
 
     def _forget_idle(self) -> None:
         """They were all opened to a server that is gone."""
         while self._idle:
             self._idle.pop().disconnect()
+
+
+def _granted(replies: list[Any]) -> list[Any]:
+    """The replies, or the first error among them raised; nothing here keeps it, and so all above it."""
+    refusal = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
+    if refusal is None:
+        return replies
+    replies.clear()
+    try:
+        raise refusal
+    finally:
+        del refusal
 
 
 def _reply_or_refusal(connection: Any) -> Any:

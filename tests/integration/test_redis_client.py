@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from weakref import ReferenceType, ref
 
 import pytest
 from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
@@ -14,7 +16,7 @@ from config.catalogue import BOARD
 from models.patience import Patience
 from services import redis_client
 from services.leaderboard.board import place
-from services.redis_client import RedisUnavailableError
+from services.redis_client import QuickConnection, RedisUnavailableError
 from services.resources import Resources
 from tests.support.ground import Servers
 from tests.support.people import a_standing
@@ -47,6 +49,29 @@ def test_an_error_reply_is_raised_and_what_follows_it_answers_no_later_command(r
     with pytest.raises(ResponseError, match="not an integer"):
         resources.quick.call(("SET", "key", "value"), ("INCR", "key"), ("GET", "key"))
     assert resources.quick.call(("ECHO", "mine"), ("ECHO", "too")) == [b"mine", b"too"]
+
+
+def test_an_error_reply_costs_no_connection_and_leaves_no_garbage(resources: Resources) -> None:
+    """A Redis that refuses writes says so thousands of times a second."""
+    quick = resources.quick
+    assert isinstance(quick, QuickConnection)
+    quick.call(("PING",))
+    connections = list(quick._idle)
+    gc.disable()
+    try:
+        errors = [_error_of(quick, ("SET", "key", "value"), ("INCR", "key"), ("GET", "key")) for _ in range(3)]
+        assert [error() for error in errors] == [None] * 3
+    finally:
+        gc.enable()
+    assert quick._idle == connections
+
+
+def _error_of(quick: QuickConnection, *commands: tuple[str, ...]) -> ReferenceType[ResponseError]:
+    try:
+        quick.call(*commands)
+    except ResponseError as error:
+        return ref(error)
+    pytest.fail("it was granted")
 
 
 def test_a_connection_that_died_while_it_was_idle_is_replaced(resources: Resources) -> None:
