@@ -94,19 +94,31 @@ def is_current(resources: Resources, board: str) -> bool:
         loaded = resources.redis.exists(keys.loaded)
     if not loaded or _known_run_id(resources, board) != redis_run_id(resources, keys):
         return False
-    return not _has_lost_players(resources, keys) or not _has_lost_players(resources, keys, after=SETTLE_SECONDS)
+    return not _has_lost_players(resources, keys)
 
 
-def _has_lost_players(resources: Resources, keys: BoardKeys, after: float = 0.0) -> bool:
-    """Whether the board ranks fewer players than PostgreSQL, which is only counted if some known player is off it."""
-    time.sleep(after)  # A completion may be on its way to Redis.
+def _has_lost_players(resources: Resources, keys: BoardKeys) -> bool:
+    """Whether the board ranks fewer players than PostgreSQL did, which is only counted if some known player is off it.
+
+    It is given a moment for those who were on their way to Redis. Who comes meanwhile is not waited for: where many come,
+    some are always on their way.
+    """
     with translate_outage():
-        known, ranked = resources.redis.hlen(keys.players), resources.redis.zcard(keys.standings)
+        known, ranked = resources.redis.hlen(keys.players), _ranked(resources, keys)
     if ranked and ranked >= known:
         return False
     with autocommit(resources.engine) as connection:
         query = text("SELECT count(*) FROM standings WHERE board = :board AND score > 0 AND NOT hidden")
-        return bool(ranked < connection.execute(query, {"board": keys.board}).scalar_one())
+        wanted = int(connection.execute(query, {"board": keys.board}).scalar_one())
+    if _ranked(resources, keys) >= wanted:
+        return False
+    time.sleep(SETTLE_SECONDS)
+    return _ranked(resources, keys) < wanted
+
+
+def _ranked(resources: Resources, keys: BoardKeys) -> int:
+    with translate_outage():
+        return int(resources.redis.zcard(keys.standings))
 
 
 def _known_run_id(resources: Resources, board: str) -> str | None:

@@ -133,6 +133,27 @@ def test_a_sweep_mends_a_board_that_lost_standings_only(resources: Resources, cr
     assert list(verify(resources, BOARD)) == []
 
 
+def test_newcomers_on_their_way_to_redis_are_not_taken_for_lost(
+    resources: Resources, people: People, crowd: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a player off the board, those on it are counted; meanwhile a newcomer arrives and another sets out."""
+    people.execute("SELECT set_hidden(:id, true)", id=crowd[0].user_id)
+    drain_outbox(resources)
+    newcomers = iter(people.several(4))
+    people.earn(next(newcomers), 5)
+
+    def settle(seconds: float) -> None:
+        drain_outbox(resources)
+        people.earn(next(newcomers), 5)
+
+    monkeypatch.setattr(rebuilding.time, "sleep", settle)
+    assert is_current(resources, BOARD)
+    drain_outbox(resources)
+    resources.redis.zpopmax(KEYS.standings, 1)
+    monkeypatch.setattr(rebuilding.time, "sleep", lambda seconds: None)
+    assert not is_current(resources, BOARD)
+
+
 def test_versions_still_grow_after_redis_came_back_with_older_data(
     resources: Resources, people: People, crowd: list[Player]
 ) -> None:
