@@ -100,7 +100,7 @@ def is_current(resources: Resources, board: str) -> bool:
 def _has_lost_players(resources: Resources, keys: BoardKeys) -> bool:
     """Whether the board ranks fewer players than PostgreSQL did, which is only counted if some known player is off it.
 
-    It is given a moment for those who were on their way to Redis. Who comes meanwhile is not waited for: where many come,
+    It is given a moment for those who were on their way to Redis. Who comes meanwhile is not waited for: where many do,
     some are always on their way.
     """
     with translate_outage():
