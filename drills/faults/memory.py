@@ -57,7 +57,7 @@ def freeze(scene: Scene) -> None:
     scene.site.board.freeze()
     for _ in range(3):
         scene.load.burst(scene.spare[0], GREED)
-    scene.lasts(scene.seconds(50, 3))
+    scene.lasts(scene.seconds(60, 3))
     scene.site.board.thaw()
 
 

@@ -132,9 +132,9 @@ DRILLS = (
     Drill("2", "the primary's node killed", kill_primary, GROUND, outage=30.0, plan=PLAN),
     Drill("3", "the primary's node frozen for 45 s, then thawed", freeze_primary, GROUND, outage=30.0, plan=PLAN),
     Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
-    Drill("4b", "the primary cut from its standbys", cut_from_standbys, GROUND, plan=PLAN),
+    Drill("4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, plan=PLAN),
     Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, plan=PLAN),
-    Drill("10b", "Sentinel failover with the old master cut off", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
+    Drill("10b", "the master frozen: Sentinel fails over, and it comes back", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
     Drill("13", "rolling restart of every part, of leaders after a handover", rolling, GROUND, plan=PLAN),
     Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
 )
