@@ -134,7 +134,7 @@ DRILLS = (
     Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
     Drill("4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, plan=PLAN),
     Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, plan=PLAN),
-    Drill("10b", "the master frozen: Sentinel fails over, and it comes back", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
-    Drill("13", "rolling restart of every part, of leaders after a handover", rolling, GROUND, plan=PLAN),
+    Drill("10b", "Redis's master frozen until another leads", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
+    Drill("13", "rolling restart of all, leaders after a handover, the balancer reloaded", rolling, GROUND, plan=PLAN),
     Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
 )
