@@ -41,7 +41,7 @@ _INVISIBLE = re.compile(
 _ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Scripts with letters that look the same as those of another (Unicode's names of letters begin with theirs)."""
 
-_STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR SHARE")
+_STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR NO KEY UPDATE")
 _RENEW_HASH = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
 
 
@@ -152,7 +152,8 @@ def log_in(resources: Resources, *, username: str, password: str, address: str, 
         log.info("login: user=%s address=%s status=%s", row.id, address, row.status)
         if row.status == "suspended":
             raise AccountSuspended
-        login = _begin(resources, row, sessions.origin(resources, address, user_agent))
+        came_from = sessions.origin(resources, address, user_agent)
+        login = _begin(resources, row, came_from) or _begin_again(resources, username, password, came_from)
         _renew_hash(resources, row, password)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
@@ -201,15 +202,15 @@ def _find(resources: Resources, username: str) -> _Row | None:
     return _Row(*row) if row else None
 
 
-def _begin(resources: Resources, row: _Row, came_from: Origin) -> Login:
-    """Open a session. Raises InvalidCredentials if the password was changed since it was looked at.
+def _begin(resources: Resources, row: _Row, came_from: Origin) -> Login | None:
+    """Open a session. None if the password was changed, or its hash renewed, since it was looked at.
 
     A change that comes now waits for this session, and then ends it with all others.
     """
     lifetime = timedelta(seconds=resources.settings.refresh_token_seconds)
     with transaction(resources.engine) as connection:
         if connection.execute(_STILL_VALID, {"id": row.id, "hash": row.password_hash}).one_or_none() is None:
-            raise InvalidCredentials
+            return None
         session_id, refresh_id = sessions.open_session(connection, row.id, lifetime, came_from)
         too_many = sessions.end_oldest(connection, row.id)
     with suppress(ServiceUnavailable):  # The cache may let them act for a few minutes more.
@@ -217,11 +218,22 @@ def _begin(resources: Resources, row: _Row, came_from: Origin) -> Login:
     return Login(Player(row.id, session_id, row.username, row.role, row.status), refresh_id)
 
 
+def _begin_again(resources: Resources, username: str, password: str, came_from: Origin) -> Login:
+    """The hash is another one since. Raises InvalidCredentials if it is of another password."""
+    row = _find(resources, username)
+    if row and passwords.verify_password(password, row.password_hash) and (login := _begin(resources, row, came_from)):
+        return login
+    raise InvalidCredentials
+
+
 def _renew_hash(resources: Resources, row: _Row, password: str) -> None:
-    """Hash a password anew that was hashed more cheaply than is done today, unless it was changed meanwhile."""
+    """Hash a password anew that was hashed more cheaply than is done today, unless it was changed meanwhile.
+
+    Who could not have it done now is logged in all the same; the next login does it.
+    """
     if passwords.needs_rehash(row.password_hash):
-        renewed = {"id": row.id, "old": row.password_hash, "new": passwords.hash_password(password)}
-        with autocommit(resources.engine) as connection:
+        with suppress(ServiceUnavailable, DatabaseUnavailableError), autocommit(resources.engine) as connection:
+            renewed = {"id": row.id, "old": row.password_hash, "new": passwords.hash_password(password)}
             connection.execute(_RENEW_HASH, renewed)
 
 

@@ -195,9 +195,11 @@ class QuickConnection:
                 try:
                     replies = self._call_once(commands)
                 except (ResponseError, RedisConnectionError) as error:
-                    if not self._may_be_handed_over(error) or not self._patience.wait(begun):
+                    if not self._may_be_handed_over(error):
                         raise
-                    self._forget_idle()
+                    self._forget_idle()  # Whoever connects asks which one is the master now.
+                    if not self._patience.wait(begun):
+                        raise
                 else:
                     self._patience.answered()
                     return replies

@@ -107,7 +107,9 @@ def rank_by_redis(resources: Resources, board: str, *, user_id: int, score: int,
         )
     except RedisUnavailableError:
         return None
-    return int(place) + 1 if loaded and known is not None and int(known) == score else None
+    # On a cluster these are three round trips, between which the player may move.
+    here = loaded and place is not None and known is not None and int(known) == score
+    return int(place) + 1 if here else None
 
 
 def publish(resources: Resources, board: str) -> Publication:

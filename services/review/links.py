@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 MOST = 64
 """What more accounts share says nothing: a school, a provider, a common browser. Of a player's own the newest count."""
 LOOKED_AT = 2_000
-"""Sessions of one address or browser, of which an index finds that many."""
+"""Sessions of one address or browser, which an index finds. What has more says nothing either."""
 
 _LINKS = text("""
     WITH own AS (SELECT address, user_agent, created_at FROM sessions WHERE user_id = :user_id),
@@ -21,9 +21,13 @@ _LINKS = text("""
     ),
     seen AS (
         SELECT DISTINCT 'address' AS kind, mark, user_id FROM addresses CROSS JOIN LATERAL (
-            SELECT user_id FROM sessions WHERE address = mark AND user_id <> :user_id LIMIT :looked_at) AS others
+            SELECT user_id, count(*) OVER () AS number FROM (
+                SELECT user_id FROM sessions WHERE address = mark AND user_id <> :user_id LIMIT :looked_at) AS found
+        ) AS others WHERE number < :looked_at
         UNION SELECT 'agent', mark, user_id FROM agents CROSS JOIN LATERAL (
-            SELECT user_id FROM sessions WHERE user_agent = mark AND user_id <> :user_id LIMIT :looked_at) AS others
+            SELECT user_id, count(*) OVER () AS number FROM (
+                SELECT user_id FROM sessions WHERE user_agent = mark AND user_id <> :user_id LIMIT :looked_at) AS found
+        ) AS others WHERE number < :looked_at
     ), telling AS (
         SELECT kind, user_id FROM (SELECT *, count(*) OVER (PARTITION BY kind, mark) AS sharing FROM seen) AS all_seen
         WHERE sharing < :most

@@ -291,6 +291,22 @@ def test_who_has_very_many_addresses_is_judged_by_the_newest(
     assert (found.user_id, found.shares) == (friend.user_id, ["address", "agent"])
 
 
+def test_an_address_with_very_many_sessions_links_nobody_either(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "LOOKED_AT", 10)
+    busy = people.join()
+    people.execute(
+        "INSERT INTO sessions (id, user_id, refresh_id, expires_at, address, user_agent) "
+        "SELECT gen_random_uuid(), :id, gen_random_uuid(), now(), 'provider', 'browser' FROM generate_series(1, 20)",
+        id=busy.user_id,
+    )
+    people.execute(
+        "UPDATE sessions SET address = 'provider', user_agent = 'browser' WHERE user_id = :id", id=player.user_id
+    )
+    assert plots(resources, people.suspect(player)).links == []
+
+
 def test_who_was_an_analyst_a_moment_ago_decides_no_more(
     resources: Resources, people: People, analyst: Player, suspect: Player
 ) -> None:

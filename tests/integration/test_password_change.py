@@ -110,6 +110,22 @@ def test_a_login_that_is_under_way_does_not_outlive_the_change(
     log_in(resources, player.username, NEW)
 
 
+def test_a_login_beside_one_that_renews_the_hash_is_let_in(
+    monkeypatch: pytest.MonkeyPatch, resources: Resources, player: Player
+) -> None:
+    verify, row = passwords.verify_password, accounts._find(resources, player.username)
+    assert row is not None
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=2, memory_cost=8, parallelism=1))
+
+    def verify_slowly(password: str, password_hash: str | None) -> bool:
+        found = verify(password, password_hash)
+        accounts._renew_hash(resources, row, PASSWORD)
+        return found
+
+    monkeypatch.setattr(passwords, "verify_password", verify_slowly)
+    assert log_in(resources, player.username, PASSWORD).user_id == player.user_id
+
+
 def test_a_hash_that_is_renewed_does_not_bring_an_old_password_back(
     monkeypatch: pytest.MonkeyPatch, resources: Resources, player: Player
 ) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import event, text
 from config.catalogue import BOARD
 from models.database import DatabaseUnavailableError, transaction
 from services import reconcile
-from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.board import place, publish
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.rebuild import is_current, rebuild
@@ -146,11 +145,11 @@ def test_newcomers_on_their_way_to_redis_are_not_taken_for_lost(
         drain_outbox(resources)
         people.earn(next(newcomers), 5)
 
-    monkeypatch.setattr(rebuilding.time, "sleep", settle)
+    monkeypatch.setattr("services.leaderboard.rebuild.time.sleep", settle)
     assert is_current(resources, BOARD)
     drain_outbox(resources)
     resources.redis.zpopmax(KEYS.standings, 1)
-    monkeypatch.setattr(rebuilding.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("services.leaderboard.rebuild.time.sleep", lambda seconds: None)
     assert not is_current(resources, BOARD)
 
 

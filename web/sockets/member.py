@@ -89,6 +89,7 @@ class Member(Peer):
         self.session_id = player.session_id
         if ended := self.hub.end_of(player):
             self.close(*ended)
+        if self.closing:
             return
         self.leave_at = float(credentials.expires_at)
         self.send(event_frame("connected", compact_json({"userId": player.user_id})))
