@@ -12,6 +12,7 @@ from sqlalchemy import event, text
 from config.catalogue import BOARD
 from models.database import DatabaseUnavailableError, transaction
 from services import reconcile
+from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.board import place, publish
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.rebuild import is_current, rebuild
