@@ -101,6 +101,10 @@ ALL = (
 )
 
 
+_DEFINITION = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s ORDER BY pronargs DESC LIMIT 1"
+"""Of one that a former version calls with fewer arguments, that of today."""
+
+
 def run_all(chosen: Sequence[Sabotage], seed: int) -> bool:
     """Run them, each on a site of its own. Whether all were found."""
     found = [_run(one, seed) for one in chosen]
@@ -148,7 +152,7 @@ def _patched(text: str, patch: Patch) -> str:
 def _break_database(site: StackSite, one: Sabotage) -> None:
     with closing(site.stack.postgres.connect()) as connection, connection.cursor() as cursor:
         for patch in one.functions:
-            cursor.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", (patch.file,))
+            cursor.execute(_DEFINITION, (patch.file,))
             row = cursor.fetchone()
             assert row is not None
             cursor.execute(_patched(row[0], patch))
