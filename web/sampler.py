@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import cast
 
 import gevent
@@ -14,15 +10,13 @@ from flask import Flask
 from prometheus_client import Gauge, Histogram
 from sqlalchemy.pool import QueuePool
 
+from services.memory import Memory
 from services.resources import Resources
 from web.context import RESOURCES
 from web.sockets.endpoint import HUB
 from web.sockets.hub import Hub
 
 SECONDS = 0.5
-PAGE_BYTES = 4096
-SPARE_BYTES = 24 * 2**20
-"""What memory may grow by before it is tidied up."""
 
 CONNECTIONS = Gauge(
     "fairboard_database_connections", "PostgreSQL connections in use.", ["state"], multiprocess_mode="livesum"
@@ -46,30 +40,11 @@ def start(app: Flask) -> None:
 
 
 def _forever(own: Resources, hub: Hub) -> None:
-    trim, kept, asked = _trimmer(), _resident(), time.perf_counter()
+    memory, asked = Memory(), time.perf_counter()
     while True:
         gevent.sleep(SECONDS)
         LOOP_LAG.observe(max(0.0, time.perf_counter() - asked - SECONDS))
         asked = time.perf_counter()  # What follows takes time as well.
         CONNECTIONS.labels("in use").set(cast(QueuePool, own.engine.pool).checkedout())
         PLAYERS_ONLINE.set(hub.players_online)
-        if (now := _resident()) > kept + SPARE_BYTES:
-            gc.collect()
-            trim(0)
-            now = kept = _resident()
-        MEMORY.set(now)
-
-
-def _resident() -> int:
-    """Bytes of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-
-
-def _trimmer() -> Callable[[int], object]:
-    """What gives free memory back to the system, which glibc does by itself only at the top of the heap.
-
-    While Redis is away for seconds, hundreds of requests wait and fail. Their exceptions are garbage that nobody looks
-    for until much later (web/gunicorn_conf.py), and what is allocated for long meanwhile lies among their buffers.
-    Another C library has no such function and does not need it.
-    """
-    return getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)
+        MEMORY.set(memory.tidied())

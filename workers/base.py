@@ -12,6 +12,7 @@ from celery import Task
 from config.cause import resume
 from config.settings import get_settings
 from models.database import DatabaseUnavailableError
+from services.memory import Memory
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources, for_background
 from services.task_metrics import record
@@ -27,6 +28,12 @@ OUTAGES = (DatabaseUnavailableError, RedisUnavailableError)
 def resources() -> Resources:
     """The resources of this worker process, opened after its fork."""
     return for_background(get_settings(), DATABASE_SECONDS)
+
+
+@lru_cache(maxsize=1)
+def memory() -> Memory:
+    """The memory of this worker process."""
+    return Memory()
 
 
 class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic for type checkers only
@@ -52,3 +59,4 @@ class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic
         fields = {"celery.task.name": self.name, "event.outcome": status.lower(), "event.duration": int(seconds * 1e9)}
         record(resources(), self.name, status.lower(), seconds)
         log.info("%s %s %.1f ms", self.name, status.lower(), seconds * 1000, extra={"fields": fields})
+        memory().tidied()

@@ -104,8 +104,10 @@ def _deadlock(scene: Scene, number: int) -> Attempt:
         cursor.execute("SELECT FROM action_tokens WHERE hash = decode(%s, 'hex') FOR UPDATE", (digest(token),))
         attempt = pool.submit(scene.load.play, person, token)
         blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'complete_timed'"
-        scene.wait(lambda: scene.site.ask(blocked)[0][0] != 0, "a completion that waits")
-        cursor.execute("SELECT FROM ledger_heads WHERE user_id = %s FOR UPDATE", (person.user_id,))
+        # It may be refused before it gets there, as any other is: then there is no deadlock this time.
+        scene.wait(lambda: attempt.done() or scene.site.ask(blocked)[0][0] != 0, "a completion that waits")
+        if not attempt.done():
+            cursor.execute("SELECT FROM ledger_heads WHERE user_id = %s FOR UPDATE", (person.user_id,))
         other.rollback()
         result = attempt.result(30)
     settled(scene, {token: number})
