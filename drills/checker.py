@@ -1,7 +1,7 @@
 """The judge: a pure function over a history, in the manner of Jepsen's set test. No log line has a say.
 
 Lost is what was acknowledged and is not in the ledger; unexpected is what is in the ledger and was never attempted;
-duplicated is a token that was paid twice. The other checks are the invariants I2 to I7 of docs/drills.md.
+duplicated is a token that was paid twice. The other checks are the invariants I2 to I8 of docs/drills.md.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def check(history: History, truth: Truth, *, answer_seconds: float = ANSWER_SECO
         *_over_limits(truth.ledger),
         *_late(history, answer_seconds),
         *_unruly_sockets(history, truth),
+        *_internal_errors(history),
         *(f"verify: {difference}" for difference in truth.differences),
     ]
     return Verdict(len(acknowledged), lost, duplicated, unexpected, tuple(problems))
@@ -149,3 +150,10 @@ def _unruly_sockets(history: History, truth: Truth) -> Iterator[str]:
     for follower, rows in last.items():
         if rows != truth.top:
             yield f"I7: follower {follower} did not end on the board that PostgreSQL has"
+
+
+def _internal_errors(history: History) -> Iterator[str]:
+    """I8: whatever is broken, nobody is told that Fairboard itself has failed."""
+    calls = Counter(failure for failure in history.failures if failure.endswith("INTERNAL_ERROR"))
+    for failure, times in sorted(calls.items()):
+        yield f"I8: {failure}, {times} times"
