@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
@@ -169,13 +170,27 @@ def translate_outage() -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
+        _let_go(error)
         raise DatabaseUnavailableError("no free connection to PostgreSQL in time") from error
     except AWAY as error:
+        _let_go(error)
         raise DatabaseUnavailableError(str(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, AWAY):
+            _let_go(error)
             raise DatabaseUnavailableError(str(error)) from error
         raise
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Let the frames of a failure forget their variables.
+
+    SQLAlchemy's hold the error itself, and one of ours the connection: a circle, and a socket that stays open until
+    the garbage collector comes by. In an outage there are thousands of them.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def use_gevent(deadline: float) -> None:

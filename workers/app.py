@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ from celery.signals import (
     beat_init,
     before_task_publish,
     setup_logging,
+    worker_before_create_process,
     worker_process_init,
     worker_process_shutdown,
 )
@@ -72,6 +74,13 @@ def _carry_on(headers: dict[str, Any], **_: Any) -> None:
     """A task that a task asks for has the same cause."""
     if "correlation" not in headers and cause.get().correlation != UNKNOWN:
         headers.update(cause.get().headers())
+
+
+@worker_before_create_process.connect
+def _share_memory(**_: Any) -> None:
+    """The collector writes on whatever it looks at. What is there before the fork it leaves alone: it stays shared."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

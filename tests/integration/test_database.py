@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from psycopg2 import extensions
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models.database import DatabaseUnavailableError, autocommit, execute_once, make_engine, snapshot, transaction
+from models.database import (
+    DatabaseUnavailableError,
+    autocommit,
+    execute_once,
+    make_engine,
+    snapshot,
+    transaction,
+    use_deadline,
+)
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import Servers, borrowed
@@ -137,6 +148,23 @@ def test_a_server_that_is_not_there_is_an_outage(servers: Servers, resources: Re
     engine = make_engine(url)
     with pytest.raises(DatabaseUnavailableError), autocommit(engine):
         pass
+
+
+def test_a_refused_connection_leaves_nothing_behind(resources: Resources) -> None:
+    """While PostgreSQL starts it refuses thousands, and the garbage collector may come much later."""
+    nowhere = make_engine(resources.settings.database_url.rpartition("/")[0] + "/nowhere", deadline=5.0)
+    use_deadline(5.0)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(5):
+            with pytest.raises(DatabaseUnavailableError, match="does not exist"), autocommit(nowhere):
+                pass
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    finally:
+        gc.enable()
+        extensions.set_wait_callback(None)
 
 
 def test_a_mistake_of_ours_is_no_outage(resources: Resources, player: Player) -> None:
