@@ -139,7 +139,8 @@ def _join(scene: Scene, number: int) -> socket.socket:
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         + f"Authorization: Bearer {bearer}\r\n\r\n".encode()
     )
-    scene.require("a socket for each", holds=b" 101 " in one.recv(1024))
+    answer = one.recv(1024)
+    scene.require(f"a socket for each, not {answer[:80]!r}", holds=b" 101 " in answer)
     payload = JOIN.encode()
     # The mask is zero, which leaves the payload as it is.
     one.sendall(struct.pack("!BB", 0x81, 0x80 | len(payload)) + bytes(4) + payload)
