@@ -19,6 +19,7 @@ from drills.load import Plan
 from drills.scene import DrillError, Result, Size, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
+from models.database import DatabaseUnavailableError
 
 Run = dict[str, Any]
 KEPT = Path(__file__).with_name("long.json")
@@ -62,12 +63,12 @@ def _run(site: Site, seed: int) -> Run:
     begun = time.monotonic()
     try:
         run = _judged(carry_out(site, drill, seed, quick=True, size=SIZE))
-    except (DrillError, TimeoutError, AssertionError, OSError) as error:
+        if seed % COMPARED == 0:
+            run["problems"] += site.differences()
+            run["held"] = not run["problems"]
+    except (DrillError, TimeoutError, AssertionError, OSError, DatabaseUnavailableError) as error:
         site.heal()
         run = {"acknowledged": 0, "lost": 0, "duplicated": 0, "held": False, "problems": [repr(error)]}
-    if seed % COMPARED == 0:
-        run["problems"] += site.differences()
-        run["held"] = not run["problems"]
     return {"seed": seed, "row": drill.row, "seconds": round(time.monotonic() - begun, 1)} | run
 
 

@@ -35,7 +35,7 @@ def main() -> int:
         while time.monotonic() < begun + arguments.minutes * 60:
             run = add_run(site, runs)
             _sample(site, samples)
-            print(f"{line(run, runs)}; {_now(samples)}", flush=True)
+            print(f"{line(run, runs)}; {_now(samples)}, {_connections(site)} connections", flush=True)
         minutes = (time.monotonic() - begun) / 60
         problems = [f"at the end: {difference}" for difference in site.differences()]
     problems += _problems(runs[before:]) + _grown(samples)
@@ -57,6 +57,11 @@ def _sample(site: Site, samples: Samples) -> None:
             with suppress(psutil.NoSuchProcess):
                 held += psutil.Process(pid).memory_full_info().uss
         samples[name].append(held / MEGABYTE)
+
+
+def _connections(site: Site) -> int:
+    """Those that PostgreSQL has, of two hundred: what is not given back shows here first."""
+    return int(site.ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")[0][0])
 
 
 def _now(samples: Samples) -> str:
