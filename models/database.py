@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -25,6 +26,8 @@ POOL_SECONDS = 0.4
 """Longest wait for a free connection: it comes before the wait for an answer, and both must fit into a request."""
 SEVERAL_NODES = "several_nodes"
 """Whether there is another node that could become the primary, among an engine's options."""
+LOST, OPENED = "lost", "opened"
+"""The engine's Lost among its options, and since when a connection is open in the notes about it."""
 UNCONFIRMED = "synchronous replication"
 """In the warning that comes with a commit which no second node has confirmed, and which looks like a success."""
 
@@ -37,6 +40,12 @@ TOO_LATE = (NoAnswerError, *ANSWERED)
 HANDOVER_SECONDS = 3.0
 """How long one node takes to hand over to another when it is asked to."""
 _PATIENCE = Patience(HANDOVER_SECONDS)
+
+
+class Lost:
+    """When an engine last lost PostgreSQL (`time.monotonic()`): what was opened until then is not used again."""
+
+    at = 0.0
 
 
 class DatabaseUnavailableError(Exception):
@@ -67,6 +76,7 @@ def make_engine(
     if role:
         options += f" -c role={role}"
     arguments = {"options": options, "connect_timeout": 2, "application_name": "fairboard"}
+    lost = Lost()
     engine = create_engine(
         split_hosts(url)[0],
         creator=Nodes(url, arguments, standby=standby).connect,
@@ -78,10 +88,11 @@ def make_engine(
         # Autocommit leaves nothing to roll back, so a connection goes back to the pool as it is.
         pool_reset_on_return=None,
         pool_pre_ping=ping,
-        execution_options={SEVERAL_NODES: len(split_hosts(url)) > 1},
+        execution_options={SEVERAL_NODES: len(split_hosts(url)) > 1, LOST: lost},
     )
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
-    event.listen(engine, "checkout", _check_out)
+    event.listen(engine, "connect", lambda _, record: record.info.update({OPENED: time.monotonic()}))
+    event.listen(engine, "checkout", partial(_check_out, lost))
     # Here and not later, because SQLAlchemy empties the list of notices after each statement.
     event.listen(engine, "after_cursor_execute", lambda connection, cursor, *_: _confirm(cursor.connection))
     return engine
@@ -131,7 +142,9 @@ def _execute(engine: Engine, statement: str, parameters: Sequence[Any]) -> tuple
         raise  # It is there and works; a new pool would only have it work more.
     except AWAY as error:
         connection.invalidate(error)
-        engine.dispose()  # The others were opened to the same server; each would cost one more failure.
+        # The others were opened to the same server; each would cost one more failure. A new pool is no way out: what
+        # others have in hand would go back to the old one, and stay open until that is collected as garbage.
+        engine.get_execution_options()[LOST].at = time.monotonic()
         raise
     finally:
         connection.close()
@@ -226,9 +239,9 @@ def _confirm(connection: Any) -> None:
         raise UnconfirmedError("committed on the primary alone: no standby confirmed it")
 
 
-def _check_out(connection: Any, *_: object) -> None:
+def _check_out(lost: Lost, connection: Any, record: Any, *_: object) -> None:
     """Before each use: a connection that lives, in autocommit."""
-    if connection.closed or _was_ended(connection.fileno()):
+    if connection.closed or record.info[OPENED] <= lost.at or _was_ended(connection.fileno()):
         raise DisconnectionError  # The pool then opens another one, and nobody notices.
     connection.autocommit = True
     connection.notices.clear()  # What the one before was told does not concern the next.

@@ -26,6 +26,7 @@ from services.resources import Resources
 from services.sessions import Player
 from tests.support.ground import Servers, borrowed
 from tests.support.people import People
+from tests.support.stack import wait_for
 
 DEADLINE = 0.3
 ADD = text("INSERT INTO boards (name) VALUES (:name)")
@@ -141,6 +142,24 @@ def test_a_connection_that_is_cut_in_use_is_an_outage_once(servers: Servers, res
         ask_after_a_cut()
     with autocommit(resources.engine) as connection, autocommit(resources.engine) as other:
         assert connection.execute(text("SELECT 1")).scalar_one() == other.execute(text("SELECT 1")).scalar_one()
+
+
+def test_what_others_had_in_hand_during_an_outage_is_not_left_open(resources: Resources, people: People) -> None:
+    """Until the garbage collector comes by, it would take PostgreSQL's places."""
+    engine = make_engine(resources.settings.database_url, pool_size=3)
+    gc.disable()
+    try:
+        with autocommit(engine) as one, autocommit(engine) as other:
+            old = [held.execute(text("SELECT pg_backend_pid()")).scalar_one() for held in (one, other)]
+            with pytest.raises(DatabaseUnavailableError):
+                execute_once(engine, "DO $$BEGIN RAISE SQLSTATE '25006'; END$$", [])  # As a standby says it.
+        with autocommit(engine), autocommit(engine), autocommit(engine):
+            pass
+        left = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:old)"
+        wait_for(lambda: people.execute(left, old=old) == [(0,)], 10, "the end of the connections from before")
+    finally:
+        gc.enable()
+        engine.dispose()
 
 
 def test_a_server_that_is_not_there_is_an_outage(servers: Servers, resources: Resources) -> None:
