@@ -187,6 +187,16 @@ def test_every_container_is_guarded(compose: dict[str, Any]) -> None:
             assert service["restart"] in {"unless-stopped", "on-failure:60"}, name
 
 
+def test_what_is_mounted_in_memory_belongs_to_the_user_who_writes_there(compose: dict[str, Any]) -> None:
+    """Docker gives such a folder to root, whoever owns it in the image, and root's own folders are closed."""
+    (user,) = re.findall(r"useradd --uid (\d+)", Path(ROOT, "Dockerfile").read_text(encoding="utf-8"))
+    development = yaml.safe_load(Path(ROOT, "docker-compose.dev.yml").read_text(encoding="utf-8"))
+    services = [*compose["services"].values(), *development["services"].values()]
+    mounts = {mount for service in services for mount in service.get("tmpfs", [])}
+    open_to_all = {"/tmp", "/var/run/postgresql"}
+    assert mounts - open_to_all == {f"/var/lib/fairboard:uid={user},gid={user},mode=0700"}
+
+
 def test_every_part_has_limits_and_a_health_check(compose: dict[str, Any]) -> None:
     for part in ALL:
         service = compose["services"][part.name]
