@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from importlib.resources import files
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,19 @@ def test_what_is_mounted_in_memory_belongs_to_the_user_who_writes_there(compose:
     mounts = {mount for service in services for mount in service.get("tmpfs", [])}
     open_to_all = {"/tmp", "/var/run/postgresql"}
     assert mounts - open_to_all == {f"/var/lib/fairboard:uid={user},gid={user},mode=0700"}
+
+
+def test_redis_and_its_sentinels_need_no_names(compose: dict[str, Any]) -> None:
+    """Docker forgets the name of a container that stopped, and the image's libc then waits five seconds for an answer."""
+    (network,) = compose["networks"]["inner"]["ipam"]["config"]
+    dynamic = ip_network(network["ip_range"])
+    own = {name: compose["services"][name]["networks"]["inner"]["ipv4_address"] for name in (*REDIS, *SENTINELS)}
+    assert len(set(own.values())) == len(own)
+    for name, address in own.items():
+        assert compose["services"][name]["extra_hosts"] == own
+        assert ip_address(address) in ip_network(network["subnet"])
+        assert ip_address(address) not in dynamic, "another container may have it"
+    assert dynamic.num_addresses > 2 * len(compose["services"])
 
 
 def test_every_part_has_limits_and_a_health_check(compose: dict[str, Any]) -> None:
