@@ -93,6 +93,12 @@ def by_default(value: str) -> str:
     return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)
 
 
+def memory(compose: dict[str, Any], name: str) -> int:
+    """How many bytes a service may take."""
+    limit = by_default(compose["services"][name]["deploy"]["resources"]["limits"]["memory"])
+    return int(limit[:-1]) * {"M": 1 << 20, "G": 1 << 30}[limit[-1]]
+
+
 def test_it_follows_the_compose_specification(compose: dict[str, Any]) -> None:
     schema = json.loads(SPECIFICATION.read_text(encoding="utf-8"))
     validator = jsonschema.validators.validator_for(schema)
@@ -216,6 +222,13 @@ def test_every_part_has_limits_and_a_health_check(compose: dict[str, Any]) -> No
         service = compose["services"][part.name]
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, part.name
         assert service["healthcheck"]["test"], part.name
+
+
+def test_the_balancer_has_room_for_ten_thousand_sockets(compose: dict[str, Any]) -> None:
+    """Besides its buffers, a socket with TLS takes about 50 KiB in Caddy."""
+    text = Path(ROOT, "deploy/caddy/Caddyfile").read_text(encoding="utf-8")
+    (buffer,) = re.findall(r"^\tstream_buffer_size (\d+)KiB$", text, re.MULTILINE)
+    assert 10_000 * (2 * int(buffer) + 50) * 1024 < memory(compose, BALANCER) / 2
 
 
 def test_whoever_is_waited_for_exists_and_has_a_health_check(compose: dict[str, Any]) -> None:
