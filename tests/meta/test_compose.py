@@ -231,6 +231,13 @@ def test_the_balancer_has_room_for_ten_thousand_sockets(compose: dict[str, Any])
     assert 10_000 * (2 * int(buffer) + 50) * 1024 < memory(compose, BALANCER) / 2
 
 
+def test_web_processes_have_a_core_each(compose: dict[str, Any]) -> None:
+    for name in (*WEB, *LIVE):
+        service = compose["services"][name]
+        cores = service["deploy"]["resources"]["limits"]["cpus"]
+        assert cores == service["environment"]["FAIRBOARD_WEB_WORKERS"] == "${FAIRBOARD_WEB_WORKERS:-1}"
+
+
 def test_whoever_is_waited_for_exists_and_has_a_health_check(compose: dict[str, Any]) -> None:
     services = compose["services"]
     for service in services.values():
