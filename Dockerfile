@@ -30,6 +30,8 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER postgres
 EXPOSE 5432 8008
 ENTRYPOINT []
+# The image's own is SIGINT, for PostgreSQL; Patroni hands over and ends it by itself.
+STOPSIGNAL SIGTERM
 CMD ["sh", "/etc/patroni/start.sh"]
 
 FROM python:3.13.7-slim-bookworm AS fairboard
