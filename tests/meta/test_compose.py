@@ -200,12 +200,12 @@ def test_what_is_mounted_in_memory_belongs_to_the_user_who_writes_there(compose:
     development = yaml.safe_load(Path(ROOT, "docker-compose.dev.yml").read_text(encoding="utf-8"))
     services = [*compose["services"].values(), *development["services"].values()]
     mounts = {mount for service in services for mount in service.get("tmpfs", [])}
-    open_to_all = {"/tmp", "/var/run/postgresql"}
+    open_to_all = {"/tmp", "/var/run/postgresql"}  # noqa: S108 -- in a container
     assert mounts - open_to_all == {f"/var/lib/fairboard:uid={user},gid={user},mode=0700"}
 
 
 def test_redis_and_its_sentinels_need_no_names(compose: dict[str, Any]) -> None:
-    """Docker forgets the name of a container that stopped, and the image's libc then waits five seconds for an answer."""
+    """Docker forgets the name of a container that stopped, and the image waits five seconds for an answer."""
     (network,) = compose["networks"]["inner"]["ipam"]["config"]
     dynamic = ip_network(network["ip_range"])
     own = {name: compose["services"][name]["networks"]["inner"]["ipv4_address"] for name in (*REDIS, *SENTINELS)}
@@ -229,6 +229,15 @@ def test_the_balancer_has_room_for_ten_thousand_sockets(compose: dict[str, Any])
     text = Path(ROOT, "deploy/caddy/Caddyfile").read_text(encoding="utf-8")
     (buffer,) = re.findall(r"^\tstream_buffer_size (\d+)KiB$", text, re.MULTILINE)
     assert 10_000 * (2 * int(buffer) + 50) * 1024 < memory(compose, BALANCER) / 2
+
+
+@pytest.mark.parametrize("name", [*REDIS, "broker"])
+def test_redis_refuses_before_the_kernel_ends_it(compose: dict[str, Any], name: str) -> None:
+    """A third of its container's memory is left for clients, replicas and a file that is written anew."""
+    file = compose["services"][name]["environment"]["VALKEY_FILE"]
+    text = Path(ROOT, "deploy/valkey", file).read_text(encoding="utf-8")
+    (most,) = re.findall(r"^maxmemory (\d+)mb$", text, re.MULTILINE)
+    assert int(most) << 20 < memory(compose, name) * 2 / 3
 
 
 def test_web_processes_have_a_core_each(compose: dict[str, Any]) -> None:
