@@ -12,7 +12,8 @@ COPY requirements/runtime.txt requirements/runtime.txt
 RUN /opt/venv/bin/pip install --require-hashes -r requirements/runtime.txt
 COPY . .
 RUN /opt/venv/bin/pip install --no-deps --no-build-isolation --editable . \
-    && /opt/venv/bin/python -m compileall -q /app
+    && /opt/venv/bin/python -m compileall -q /app \
+    && chmod -R go+rX /app
 
 FROM postgres:18.4-bookworm AS patroni-build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
@@ -25,11 +26,14 @@ FROM postgres:18.4-bookworm AS patroni
 RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* \
     && install -d -o postgres -g postgres -m 700 /var/lib/fairboard
 COPY --from=patroni-build /opt/venv /opt/venv
-COPY deploy/patroni /etc/patroni
+# Other users read it, whatever umask the checkout was made under.
+COPY --chmod=755 deploy/patroni /etc/patroni
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER postgres
 EXPOSE 5432 8008
 ENTRYPOINT []
+# The image's own is SIGINT, for PostgreSQL; Patroni hands over and ends it by itself.
+STOPSIGNAL SIGTERM
 CMD ["sh", "/etc/patroni/start.sh"]
 
 FROM python:3.13.7-slim-bookworm AS fairboard

@@ -77,7 +77,7 @@ check-monitoring: .venv/.installed-cluster ## Check the alert rules with Prometh
 	promtool=$$($(BIN)/python -m deploy.local.programs promtool) && \
 		"$$promtool" check config deploy/prometheus/prometheus.yml && \
 		"$$promtool" check rules deploy/prometheus/alerts.yml && \
-		"$$promtool" test rules deploy/prometheus/tests/alerts.yml
+		"$$promtool" test rules deploy/prometheus/tests/*.yml
 
 drill: .venv/.installed-dev ## Hurt it part by part under load, judge, and keep the figures in docs/drills.md (ARGS='8c --seed 7')
 	$(BIN)/python -m drills $(ARGS)

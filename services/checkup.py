@@ -141,6 +141,10 @@ def _redis(name: str, info: dict[str, Any]) -> Finding:
         return Finding(name, "fail", said, "It takes no writes: the URL must lead to the master.")
     if policy != "noeviction":
         return Finding(name, "warn", f"{said}, evicts ({policy})", "Set maxmemory-policy to noeviction.")
+    if info.get("maxmemory") == 0:
+        return Finding(
+            name, "warn", f"{said}, no maxmemory", "Set maxmemory, or the kernel ends it when memory is short."
+        )
     if info.get("maxmemory") and info["used_memory"] > 0.9 * info["maxmemory"]:
         return Finding(
             name, "warn", f"{said}, memory nearly full", "Raise maxmemory: writes are refused when it is full."

@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import Gauge, Histogram
 from sqlalchemy.pool import QueuePool
 
+from config.settings import Settings
 from services.memory import Memory
 from services.resources import Resources
 from web.context import RESOURCES
@@ -35,8 +36,13 @@ def start(app: Flask) -> None:
     """Measure from now on, for as long as the process lives."""
     own, hub = cast(Resources, app.extensions[RESOURCES]), cast(Hub, app.extensions[HUB])
     CONNECTIONS.labels("max").set(own.settings.database_pool_size)
-    SOCKETS_MAX.set(own.settings.sockets_per_process)
+    SOCKETS_MAX.set(places(own.settings))
     gevent.spawn(_forever, own, hub)
+
+
+def places(settings: Settings) -> int:
+    """How many WebSockets a process has room for: none, where the door for them is closed."""
+    return 0 if settings.serves == "http" else settings.sockets_per_process
 
 
 def _forever(own: Resources, hub: Hub) -> None:

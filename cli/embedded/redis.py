@@ -24,6 +24,8 @@ daemonize no
 appendonly yes
 appendfsync everysec
 save ""
+maxmemory 1gb
+maxmemory-policy noeviction
 """
 
 

@@ -16,6 +16,7 @@ def test_a_server_for_http_alone_opens_no_socket(stack: Stack, player: Player) -
     with stack.another_web(SERVES="http") as web:
         assert_problem(httpx.get(f"{web.url}/ws", trust_env=False), 404, "NOT_FOUND")
         assert httpx.get(f"{web.url}/api/me", headers=player.headers, trust_env=False).status_code == 200
+        assert "\nfairboard_sockets_max 0.0\n" in httpx.get(f"{web.url}/metrics", trust_env=False).text
 
 
 def test_a_server_for_sockets_alone_serves_the_board_and_nothing_else(stack: Stack, player: Player) -> None:

@@ -107,5 +107,6 @@ def test_a_redis_that_evicts_or_follows(resources: Resources) -> None:
     assert checkup._redis("Redis", info).level == "ok"
     assert checkup._redis("Redis", info | {"maxmemory_policy": "allkeys-lru"}).level == "warn"
     assert checkup._redis("Redis", info | {"maxmemory": 100, "used_memory": 99}).level == "warn"
+    assert checkup._redis("Redis", info | {"maxmemory": 0}).level == "warn"
     assert checkup._redis("Redis", info | {"role": "slave"}).level == "fail"
     assert checkup._redis("Redis", info | {"redis_version": "5.0.14"}).level == "fail"

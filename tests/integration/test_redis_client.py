@@ -133,12 +133,13 @@ def test_a_killed_redis_is_away_and_back_after_its_restart(servers: Servers, res
 @pytest.mark.parametrize("setting", ["maxmemory 1", "min-replicas-to-write 1"])
 def test_a_redis_that_takes_no_writes_is_away(resources: Resources, setting: str) -> None:
     name, value = setting.split()
+    before = resources.redis.config_get(name)[name]
     resources.redis.config_set(name, value)
     try:
         with pytest.raises(RedisUnavailableError):
             place(resources, BOARD, [a_standing(1, 1)])
     finally:
-        resources.redis.config_set(name, 0)
+        resources.redis.config_set(name, before)
     assert place(resources, BOARD, [a_standing(1, 1)]).rank == 1
 
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from importlib.resources import files
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,12 @@ def is_secret(value: str) -> bool:
 def by_default(value: str) -> str:
     """What `${NAME:-value}` means where nobody sets the name."""
     return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)
+
+
+def memory(compose: dict[str, Any], name: str) -> int:
+    """How many bytes a service may take."""
+    limit = by_default(compose["services"][name]["deploy"]["resources"]["limits"]["memory"])
+    return int(limit[:-1]) * {"M": 1 << 20, "G": 1 << 30}[limit[-1]]
 
 
 def test_it_follows_the_compose_specification(compose: dict[str, Any]) -> None:
@@ -187,11 +194,57 @@ def test_every_container_is_guarded(compose: dict[str, Any]) -> None:
             assert service["restart"] in {"unless-stopped", "on-failure:60"}, name
 
 
+def test_what_is_mounted_in_memory_belongs_to_the_user_who_writes_there(compose: dict[str, Any]) -> None:
+    """Docker gives such a folder to root, whoever owns it in the image, and root's own folders are closed."""
+    (user,) = re.findall(r"useradd --uid (\d+)", Path(ROOT, "Dockerfile").read_text(encoding="utf-8"))
+    development = yaml.safe_load(Path(ROOT, "docker-compose.dev.yml").read_text(encoding="utf-8"))
+    services = [*compose["services"].values(), *development["services"].values()]
+    mounts = {mount for service in services for mount in service.get("tmpfs", [])}
+    open_to_all = {"/tmp", "/var/run/postgresql"}  # noqa: S108 -- in a container
+    assert mounts - open_to_all == {f"/var/lib/fairboard:uid={user},gid={user},mode=0700"}
+
+
+def test_redis_and_its_sentinels_need_no_names(compose: dict[str, Any]) -> None:
+    """Docker forgets the name of a container that stopped, and the image waits five seconds for an answer."""
+    (network,) = compose["networks"]["inner"]["ipam"]["config"]
+    dynamic = ip_network(network["ip_range"])
+    own = {name: compose["services"][name]["networks"]["inner"]["ipv4_address"] for name in (*REDIS, *SENTINELS)}
+    assert len(set(own.values())) == len(own)
+    for name, address in own.items():
+        assert compose["services"][name]["extra_hosts"] == own
+        assert ip_address(address) in ip_network(network["subnet"])
+        assert ip_address(address) not in dynamic, "another container may have it"
+    assert dynamic.num_addresses > 2 * len(compose["services"])
+
+
 def test_every_part_has_limits_and_a_health_check(compose: dict[str, Any]) -> None:
     for part in ALL:
         service = compose["services"][part.name]
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, part.name
         assert service["healthcheck"]["test"], part.name
+
+
+def test_the_balancer_has_room_for_ten_thousand_sockets(compose: dict[str, Any]) -> None:
+    """Besides its buffers, a socket with TLS takes about 50 KiB in Caddy."""
+    text = Path(ROOT, "deploy/caddy/Caddyfile").read_text(encoding="utf-8")
+    (buffer,) = re.findall(r"^\tstream_buffer_size (\d+)KiB$", text, re.MULTILINE)
+    assert 10_000 * (2 * int(buffer) + 50) * 1024 < memory(compose, BALANCER) / 2
+
+
+@pytest.mark.parametrize("name", [*REDIS, "broker"])
+def test_redis_refuses_before_the_kernel_ends_it(compose: dict[str, Any], name: str) -> None:
+    """A third of its container's memory is left for clients, replicas and a file that is written anew."""
+    file = compose["services"][name]["environment"]["VALKEY_FILE"]
+    text = Path(ROOT, "deploy/valkey", file).read_text(encoding="utf-8")
+    (most,) = re.findall(r"^maxmemory (\d+)mb$", text, re.MULTILINE)
+    assert int(most) << 20 < memory(compose, name) * 2 / 3
+
+
+def test_web_processes_have_a_core_each(compose: dict[str, Any]) -> None:
+    for name in (*WEB, *LIVE):
+        service = compose["services"][name]
+        cores = service["deploy"]["resources"]["limits"]["cpus"]
+        assert cores == service["environment"]["FAIRBOARD_WEB_WORKERS"] == "${FAIRBOARD_WEB_WORKERS:-1}"
 
 
 def test_whoever_is_waited_for_exists_and_has_a_health_check(compose: dict[str, Any]) -> None:

@@ -68,7 +68,7 @@ def test_every_setting_is_in_the_table_and_the_other_way_round() -> None:
 
 def test_every_setting_that_is_mentioned_exists() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}NAME", f"{PREFIX}VERSION"}  # Any of them, and the tag of the images.
+    known |= {f"{PREFIX}{name}" for name in ("NAME", "VERSION", "WEB_MEMORY")}  # Any of them, and what Compose reads.
     pages = [
         *Path(ROOT, "docs").rglob("*.md"),
         *ROOT.glob("*.md"),

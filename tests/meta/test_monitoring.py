@@ -88,6 +88,11 @@ def test_every_alert_has_figures_that_raise_it() -> None:
         assert test["alert_rule_test"][0]["exp_alerts"], test["name"]
 
 
+def test_further_cases_of_an_alert_bear_its_name() -> None:
+    for test in yaml.safe_load((PROMETHEUS / "tests" / "further.yml").read_text("utf-8"))["tests"]:
+        assert {one["alertname"] for one in test["alert_rule_test"]} == {test["name"].partition(",")[0]}
+
+
 @pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
 def test_a_runbook_says_what_to_do(page: Path) -> None:
     text = page.read_text("utf-8")
