@@ -10,7 +10,6 @@ import { Decision } from "./decision.js";
 import { Gate } from "./gate.js";
 import { listen } from "./keys.js";
 import { Queue } from "./queue.js";
-import { counted } from "./words.js";
 
 const LOOK = 4_000;
 
@@ -73,7 +72,7 @@ function take(news) {
     queue.reload();
     show();
   } else if (news.changedAt !== before.changedAt) {
-    if (news.newest > before.newest) announce(counted(news.newest - before.newest, "new case"));
+    if (news.newest > before.newest) announce("There are new cases.");
     queue.reload();
     if (!decision.isOpen) reopen();
   }
