@@ -72,6 +72,7 @@ export class Decision {
     byId("decide-submit").disabled = false;
     byId("scopes").hidden = verdict === "clear";
     this.#say("");
+    this.#showMoves("One moment …", []); // And not what the case before would have meant.
     this.#foretell();
     this.dialog.showModal();
     (verdict === "clear" ? byId("note") : this.form.elements.scope[0]).focus();
