@@ -54,6 +54,7 @@ def read_by_keyboard(desk: Visit, player: Player) -> None:
     expect(replayed).to_contain_text("claimed times in a row")
     expect(replayed).to_contain_text("honest players")
     expect(desk.page.locator("path.dot-named").first).to_be_visible()
+    expect(desk.page.locator("#plots")).to_contain_text("The axis is UTC.")
 
 
 def confirm_by_keyboard(desk: Visit, player: Player, entries: int) -> None:
@@ -213,7 +214,7 @@ def test_what_is_earned_in_a_time_is_taken(
         "at => new Date(Date.parse(at) + 9 * 3_600_000).toISOString().slice(0, 19)",
         middle.isoformat(),  # type: ignore[attr-defined]
     )
-    desk.page.locator("#since").fill(local)
+    desk.page.get_by_label("From (your time)").fill(local)
     expect(desk.page.locator("#foretold-text")).to_contain_text("32 entries are reversed")
 
 
