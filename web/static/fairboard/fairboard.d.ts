@@ -22,7 +22,7 @@ export interface SessionStore {
 }
 
 export interface Account { userId: number; username: string }
-export interface Me extends Account { role: Session["role"]; status: "active" | "suspended"; score: number; rank: number | null }
+export interface Me extends Account { role: Session["role"]; status: "active" | "flagged"; score: number; rank: number | null }
 export interface Action {
   actionType: string;
   title: string;
