@@ -1,19 +1,13 @@
 // The account panel: log in, register, play as a guest, log out.
 
 import { fairboard, forgetGuest, guest } from "./client.js";
-import { byId } from "./dom.js";
+import { byId, initial } from "./dom.js";
 import { joinAsGuest } from "./guests.js";
 import { countDown, explain } from "./words.js";
 
 async function register(username, password) {
   await fairboard.register(username, password);
   await fairboard.login(username, password);
-}
-
-// The first sign as people see it, which may be several characters.
-function initial(name) {
-  const [first] = Intl.Segmenter ? new Intl.Segmenter().segment(name) : [...name].map((segment) => ({ segment }));
-  return (first?.segment ?? "").toLocaleUpperCase();
 }
 
 export class Account {
