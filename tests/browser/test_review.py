@@ -179,6 +179,28 @@ def test_the_queue_is_filtered_and_walked_and_a_case_has_an_address(
     assert "#" not in desk.page.url
 
 
+def test_the_keys_can_be_turned_off_and_stay_so(
+    stack: Stack, visiting: Visiting, newcomer: Newcomer, analyst: Player
+) -> None:
+    case = accuse(stack, newcomer(), AWAKE)
+    desk = visiting(analyst, path="/review")
+    open_case(desk, case)
+    switch, deciding = desk.page.get_by_label("Keys are on"), desk.page.locator("#decide")
+    desk.page.keyboard.press("?")
+    expect(switch).to_be_checked()
+    switch.uncheck()
+    desk.page.keyboard.press("Escape")
+    desk.page.reload()
+    expect(desk.page.locator("#case")).to_be_visible()
+    desk.page.keyboard.press("x")
+    desk.page.keyboard.press("?")
+    expect(deciding).to_be_hidden()
+    switch.check()
+    desk.page.keyboard.press("Escape")
+    desk.page.keyboard.press("x")
+    expect(deciding).to_be_visible()
+
+
 def test_who_was_slower_is_told_and_sees_what_the_other_decided(
     stack: Stack, visiting: Visiting, newcomer: Newcomer, analyst: Player
 ) -> None:
