@@ -67,9 +67,9 @@ function take(news) {
   document.title = `${news.high ? `(${news.high}) ` : ""}Review · Fairboard`;
   queue.count(news);
   if (before === null) {
-    gate.open(fairboard.session.username);
+    const entered = gate.open(fairboard.session.username);
     document.body.dataset.view = "queue";
-    queue.reload();
+    queue.reload().then(() => entered && !addressed() && queue.focus());
     show();
   } else if (news.changedAt !== before.changedAt) {
     if (news.newest > before.newest) announce("There are new cases.");
