@@ -37,7 +37,8 @@ def verify() -> None:
         click.echo(line)
     if len(found) > MAX_SHOWN:
         click.echo(f"... and {len(found) - MAX_SHOWN} more")
-    click.echo(f"{len(found)} differences." if found else "All is well: ledger, standings and Redis agree.")
+    number = f"{len(found)} difference{'s' * (len(found) != 1)}."
+    click.echo(number if found else "All is well: ledger, standings and Redis agree.")
     sys.exit(1 if found else 0)
 
 

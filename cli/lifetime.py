@@ -1,6 +1,6 @@
 """How processes end together on Linux, even where the one above them is killed with -9.
 
-Elsewhere (macOS) these calls do nothing, and `cli.guard` alone cleans up.
+Elsewhere these calls do nothing, and `cli.guard` alone cleans up.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fairboard")
 def cli() -> None:
-    """A live leaderboard that cheats cannot climb.
+    """A self-hosted live leaderboard that is hard to climb by cheating.
 
     Settings come from the environment (FAIRBOARD_...); without them every command finds the servers of a running
     `fairboard up` through its data folder.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -106,7 +107,7 @@ def _text(runs: list[Run]) -> str:
     rate = done / seconds if seconds else 0.0
     text = (
         f"{done:,.0f} acknowledged completions over {len(runs)} seeded runs: {total(runs, 'lost'):.0f} lost, "
-        f"{total(runs, 'duplicated'):.0f} duplicated, {sum(not run['held'] for run in runs)} runs did not hold"
+        f"{total(runs, 'duplicated'):.0f} duplicated, {_not_held(runs)}"
     )
     if _enough(runs) or not rate:
         return text
@@ -115,6 +116,22 @@ def _text(runs: list[Run]) -> str:
         f"{text}. The aim is {COMPLETIONS:,} over {RUNS} runs; at the {rate:.0f} a second that were reached, outages "
         f"included, the rest takes {hours:.1f} hours more: `make drill-long` goes on from here"
     )
+
+
+def _not_held(runs: list[Run]) -> str:
+    """How many runs did not hold, and of each of them the first line of its first problem."""
+    failed = [run for run in runs if not run["held"]]
+    told = "; ".join(f"run {run['seed']}, row {run['row']}: {first_line(run['problems'][0])}" for run in failed)
+    return f"{len(failed)} run{'s' * (len(failed) != 1)} did not hold" + (f" ({told})" if told else "")
+
+
+def first_line(problem: str) -> str:
+    """A problem without what follows its first line: a program's output has progress bars. An exception is kept as
+
+    its `repr`, in which the ends of lines are written out.
+    """
+    exception = re.fullmatch(r"""\w+\((["'])(.*)\1\)""", problem, re.DOTALL)
+    return re.split(r"\\[nr]|[\n\r]", exception[2] if exception else problem)[0].strip(" .")
 
 
 def _arguments() -> argparse.Namespace:

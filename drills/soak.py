@@ -14,7 +14,7 @@ from contextlib import suppress
 import psutil
 
 from drills import report
-from drills.long import Run, add_run, kept, line, total
+from drills.long import Run, add_run, first_line, kept, line, total
 from drills.site import Site
 from drills.stack_site import stack_site
 
@@ -23,6 +23,8 @@ WATCHED = ("web", "leaderboard", "maintenance", "anticheat")
 MEGABYTE = 2**20
 GROWTH = 1.3
 """How much a part's memory in the last quarter may exceed that in the first, which is still warming up."""
+
+ALL_HELD = "everything held, and the compare at the end found nothing"
 
 
 def main() -> int:
@@ -46,7 +48,9 @@ def main() -> int:
 
 
 def _problems(runs: list[Run]) -> list[str]:
-    return [f"run {run['seed']}, row {run['row']}: {problem}" for run in runs for problem in run["problems"]]
+    return [
+        f"run {run['seed']}, row {run['row']}: {first_line(problem)}" for run in runs for problem in run["problems"]
+    ]
 
 
 def _sample(site: Site, samples: Samples) -> None:
@@ -90,7 +94,7 @@ def _text(minutes: float, runs: list[Run], samples: Samples, problems: list[str]
         f"{minutes:.0f} minutes, {len(runs)} faults drawn at random (runs {runs[0]['seed']} to {runs[-1]['seed']} of "
         f"drill-long), {total(runs, 'acknowledged'):,.0f} acknowledged, {total(runs, 'lost'):.0f} lost, "
         f"{total(runs, 'duplicated'):.0f} duplicated; memory of the first and last quarter: {memory}; "
-        + (f"did not hold: {problems}" if problems else "everything held, and the compare at the end found nothing")
+        + (f"did not hold: {'; '.join(problems)}" if problems else ALL_HELD)
     )
 
 

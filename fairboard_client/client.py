@@ -81,6 +81,10 @@ class FairboardClient:
         self._authorised("POST", "/api/auth/logout")
         self.session = None
 
+    def change_password(self, current: str, new: str) -> None:
+        """Set a new password. This session goes on; the account's other sessions end."""
+        self._authorised("POST", "/api/auth/password", {"currentPassword": current, "newPassword": new})
+
     def me(self) -> Profile:
         """The player's own profile with score and rank."""
         return self._read(Profile.read, self._authorised("GET", "/api/me"))

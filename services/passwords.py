@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadPool
 
 from services.errors import ServiceUnavailable
 
+T = TypeVar("T")
 MAX_LENGTH = 256
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 """19 MiB, two passes, one lane: OWASP's minimum for Argon2id."""
@@ -63,14 +64,12 @@ def hash_password(password: str) -> str:
 
     Raises ServiceUnavailable while too many wait, as `verify_password` does.
     """
-    hashed: str = _in_turn(HASHER.hash, password)
-    return hashed
+    return _in_turn(HASHER.hash, password)
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether the password fits. None stands for an unknown account, and takes as long as a known one."""
-    fits: bool = _in_turn(_verify, password, password_hash)
-    return fits and password_hash is not None
+    return _in_turn(_verify, password, password_hash) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
@@ -78,13 +77,14 @@ def needs_rehash(password_hash: str) -> bool:
     return HASHER.check_needs_rehash(password_hash)
 
 
-def _in_turn(work: Callable[..., Any], *arguments: Any) -> Any:
+def _in_turn(work: Callable[..., T], *arguments: Any) -> T:
     if len(_waiting) >= MAX_WAITING:
         raise ServiceUnavailable("Too many people log in just now; try again in a moment.")
     ticket = object()
     _waiting.add(ticket)
     try:
-        return _pool().apply(work, arguments)
+        done: T = _pool().apply(work, arguments)
+        return done
     finally:
         _waiting.discard(ticket)
 

@@ -104,7 +104,8 @@ def build_document(app: Flask) -> dict[str, Any]:
         "info": {
             "title": "Fairboard",
             "version": "1",
-            "description": "A live leaderboard that cheats cannot climb. Errors are problem+json; switch on `code`.",
+            "description": "A self-hosted live leaderboard that is hard to climb by cheating. "
+            "Errors are problem+json; switch on `code`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

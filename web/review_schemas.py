@@ -125,7 +125,7 @@ class DecisionItem(Answer):
 
     decision: str
     note: str
-    reverse: Any
+    reverse: str | dict[str, str] | None
     entries: int
     decidedBy: str
     createdAt: datetime

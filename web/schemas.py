@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 16
+# What PostgreSQL has under constraints is not checked again on its way out, only told.
+Role = Annotated[str, Field(json_schema_extra={"enum": ["player", "analyst", "admin"]})]
+Status = Annotated[str, Field(json_schema_extra={"enum": ["active", "flagged", "suspended"]})]
 
 
 def _shallow(value: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +112,7 @@ class LoginAnswer(RefreshAnswer):
 
     userId: int
     username: str
-    role: str
+    role: Role
 
 
 class MeAnswer(Answer):
@@ -117,8 +120,8 @@ class MeAnswer(Answer):
 
     userId: int
     username: str
-    role: str
-    status: str
+    role: Role
+    status: Status
     score: int
     rank: int | None
 

@@ -109,8 +109,3 @@ def member(user_id: int, reached_at: datetime) -> str:
     count down: who reached a score earlier, then who has the lower user id, sorts higher.
     """
     return f"{LAST_MICROSECOND - microseconds(reached_at):016d}:{MAX_USER_ID - user_id:012d}"
-
-
-def user_id_of(name: str) -> int:
-    """The player that a member stands for."""
-    return MAX_USER_ID - int(name.rpartition(":")[2])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Connection, text
 
@@ -71,7 +71,7 @@ class Difference:
     points: int
 
 
-def scope_as_json(scope: Scope) -> Any:
+def scope_as_json(scope: Scope) -> str | dict[str, str]:
     """A scope as clients write it."""
     if not isinstance(scope, Span):
         return scope

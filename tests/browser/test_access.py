@@ -39,7 +39,11 @@ def test_axe_finds_nothing(stack: Stack, player: Player, visiting: Visiting, sch
     shown.is_live()
     is_clean(shown, "logged in", scheme)
     shown.page.locator("[data-action='quiz'] summary").click()
-    is_clean(shown, "a card that is open", scheme)
+    shown.page.locator("#password-open").click()
+    shown.page.locator("#password-submit").click()
+    expect(shown.page.locator("#password-error")).not_to_be_empty()
+    is_clean(shown, "cards that are open, with a mistake", scheme)
+    shown.page.locator("#password-open").click()
     for game in ("reaction", "typing", "puzzle"):
         shown.choose(game)
         if game == "reaction":

@@ -54,6 +54,7 @@ def read_by_keyboard(desk: Visit, player: Player) -> None:
     expect(replayed).to_contain_text("claimed times in a row")
     expect(replayed).to_contain_text("honest players")
     expect(desk.page.locator("path.dot-named").first).to_be_visible()
+    expect(desk.page.locator("#plots")).to_contain_text("The axis is UTC.")
 
 
 def confirm_by_keyboard(desk: Visit, player: Player, entries: int) -> None:
@@ -131,13 +132,19 @@ def test_a_player_or_nobody_sees_nothing(visiting: Visiting, player: Player, ana
     expect(shown.page.locator("#desk")).to_be_hidden()
     expect(shown.page.locator(".case-row, .filter-count:not(:empty)")).to_have_count(0)
     shown.page.get_by_role("button", name="Log in as somebody else").click()
+    log_in = shown.page.get_by_role("button", name="Log in", exact=True)
+    log_in.click()
+    expect(shown.page.locator("#login-error")).to_have_text("Please enter a name.")
     shown.page.get_by_label("Name").fill(analyst.username)
+    log_in.click()
+    expect(shown.page.locator("#login-error")).to_have_text("Please enter a password.")
     shown.page.get_by_label("Password").fill("not the password")
-    shown.page.get_by_role("button", name="Log in", exact=True).click()
+    log_in.click()
     expect(shown.page.locator("#login-error")).to_have_text("That name and password do not belong together.")
     shown.page.get_by_label("Password").fill(PASSWORD)
-    shown.page.get_by_role("button", name="Log in", exact=True).click()
+    log_in.click()
     expect(shown.page.locator("#desk")).to_be_visible()
+    expect(shown.page.locator(".case-row:focus, #tabs > :focus")).to_have_count(1)
     shown.page.get_by_role("button", name="Log out").click()
     expect(shown.page.locator("#desk")).to_be_hidden()
     expect(shown.page.locator("#login")).to_be_visible()
@@ -178,6 +185,28 @@ def test_the_queue_is_filtered_and_walked_and_a_case_has_an_address(
     assert "#" not in desk.page.url
 
 
+def test_the_keys_can_be_turned_off_and_stay_so(
+    stack: Stack, visiting: Visiting, newcomer: Newcomer, analyst: Player
+) -> None:
+    case = accuse(stack, newcomer(), AWAKE)
+    desk = visiting(analyst, path="/review")
+    open_case(desk, case)
+    switch, deciding = desk.page.get_by_label("Keys are on"), desk.page.locator("#decide")
+    desk.page.keyboard.press("?")
+    expect(switch).to_be_checked()
+    switch.uncheck()
+    desk.page.keyboard.press("Escape")
+    desk.page.reload()
+    expect(desk.page.locator("#case")).to_be_visible()
+    desk.page.keyboard.press("x")
+    desk.page.keyboard.press("?")
+    expect(deciding).to_be_hidden()
+    switch.check()
+    desk.page.keyboard.press("Escape")
+    desk.page.keyboard.press("x")
+    expect(deciding).to_be_visible()
+
+
 def test_who_was_slower_is_told_and_sees_what_the_other_decided(
     stack: Stack, visiting: Visiting, newcomer: Newcomer, analyst: Player
 ) -> None:
@@ -213,7 +242,7 @@ def test_what_is_earned_in_a_time_is_taken(
         "at => new Date(Date.parse(at) + 9 * 3_600_000).toISOString().slice(0, 19)",
         middle.isoformat(),  # type: ignore[attr-defined]
     )
-    desk.page.locator("#since").fill(local)
+    desk.page.get_by_label("From (your time)").fill(local)
     expect(desk.page.locator("#foretold-text")).to_contain_text("32 entries are reversed")
 
 

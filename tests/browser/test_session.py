@@ -23,7 +23,7 @@ LISTEN = """() => {
 
 def fill_in(shown: Visit, name: str, password: str) -> None:
     shown.page.get_by_label("Player name").fill(name)
-    shown.page.get_by_label("Password").fill(password)
+    shown.page.get_by_label("Password", exact=True).fill(password)
     shown.page.locator("#account-submit").click()
 
 
@@ -67,6 +67,40 @@ def test_an_account_is_made_left_and_entered_again(player: Player, visiting: Vis
     fill_in(shown, name, PASSWORD)
     is_in(shown, name)
     expect(error).to_be_empty()
+
+
+def change(shown: Visit, current: str, new: str) -> None:
+    shown.page.get_by_label("Current password").fill(current)
+    shown.page.get_by_label("New password").fill(new)
+    shown.page.locator("#password-submit").click()
+
+
+def test_a_guest_gets_a_password_of_their_own_and_this_browser_keeps_it(visiting: Visiting) -> None:
+    shown = visiting()
+    shown.page.get_by_role("button", name="Play as a guest").click()
+    is_in(shown, re.compile(r"^guest-"))
+    name, error = shown.page.locator("#account-name").inner_text(), shown.page.locator("#password-error")
+    shown.page.locator("#password-open").click()
+    made_up = shown.page.get_by_label("Current password").input_value()
+    expect(shown.page.locator("#guest-password")).to_have_text(made_up)
+    change(shown, made_up, "")
+    expect(error).to_have_text("Please enter a new password.")
+    change(shown, made_up, "short")
+    expect(error).to_have_text("New password must have at least 8 characters.")
+    expect(shown.page.get_by_label("New password")).to_be_focused()
+    change(shown, "not the password", PASSWORD)
+    expect(error).to_have_text("The current password is wrong.")
+    change(shown, made_up, PASSWORD)
+    expect(shown.page.locator("#password-done")).to_contain_text("Your password is changed.")
+    expect(error).to_be_empty()
+    expect(shown.page.locator("#guest-password")).to_have_text(PASSWORD)
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("button", name=f"Continue as {name}").click()
+    is_in(shown, name)
+
+    elsewhere = visiting()
+    fill_in(elsewhere, name, PASSWORD)
+    is_in(elsewhere, name)
 
 
 def test_a_token_that_has_expired_is_renewed_without_a_word(stack: Stack, player: Player, visiting: Visiting) -> None:

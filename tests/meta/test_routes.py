@@ -9,7 +9,10 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
+from sqlalchemy import CheckConstraint
 
+from models.tables import Base
+from services.accounts import ROLES
 from services.errors import ALL_ERRORS
 from tests.support import nowhere
 from web.app import create_app
@@ -143,6 +146,14 @@ def test_every_error_code_is_in_the_code_and_in_the_document(document: dict[str,
     # Nobody can be told at a call that the call does not exist.
     of_no_call = {404: CODES[404], 405: CODES[405]}
     assert of_no_call | in_document == CODES
+
+
+def test_the_document_says_which_roles_and_statuses_there_are(document: dict[str, Any]) -> None:
+    models = {name: document["components"]["schemas"][name]["properties"] for name in ("LoginAnswer", "MeAnswer")}
+    assert {tuple(model["role"]["enum"]) for model in models.values()} == {ROLES}
+    checks = [one for one in Base.metadata.tables["users"].constraints if isinstance(one, CheckConstraint)]
+    statuses = next(str(one.sqltext) for one in checks if str(one.sqltext).startswith("status"))
+    assert re.findall(r"'(\w+)'", statuses) == models["MeAnswer"]["status"]["enum"]
 
 
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from services import action_tokens, proofs, scoring
 from services.accounts import username_key
 from services.anticheat.events import Event
 from services.leaderboard.board import Placement, Standing, place
-from services.leaderboard.keys import BoardKeys, user_id_of
+from services.leaderboard.keys import MAX_USER_ID, BoardKeys
 from services.leaderboard.standings import of_players, top
 from services.resources import Resources
 from services.scoring import Completion
@@ -207,6 +207,11 @@ def steady(start: float, number: int) -> list[Event]:
         claim = min(rng.lognormvariate(2.0, 0.4), 20.0)
         events.append(Event(n, "puzzle", at - claim - 0.2, at, round(claim * 1_000)))
     return events
+
+
+def user_id_of(name: str) -> int:
+    """The player that a member of the sorted set stands for."""
+    return MAX_USER_ID - int(name.rpartition(":")[2])
 
 
 def ranking(resources: Resources) -> list[tuple[int, int]]:

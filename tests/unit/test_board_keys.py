@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given, strategies as st
 
 from services.leaderboard.board import Standing, compact_json, rfc3339, script_arguments
-from services.leaderboard.keys import LAST_MICROSECOND, MAX_USER_ID, BoardKeys, member, microseconds, user_id_of
+from services.leaderboard.keys import LAST_MICROSECOND, MAX_USER_ID, BoardKeys, member, microseconds
+from tests.support.people import user_id_of
 
 users = st.integers(1, MAX_USER_ID)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -142,6 +142,23 @@ def unused_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
+def test_a_new_password_is_set_by_the_session_which_goes_on(server: Scripted, client: FairboardClient) -> None:
+    wrong = {"status": 401, "code": "INVALID_CREDENTIALS", "title": "No", "detail": "The current password is wrong."}
+    server.answers["/api/auth/password"] = [(401, {}, wrong), (204, {}, b"")]
+    session = client.session
+
+    with pytest.raises(FairboardError) as caught:
+        client.change_password("a guess", "what comes next")
+    client.change_password("what was", "what comes next")
+
+    assert (caught.value.code, caught.value.detail) == ("INVALID_CREDENTIALS", "The current password is wrong.")
+    assert [(path, bearer, json.loads(body)) for path, bearer, body in server.calls] == [
+        ("/api/auth/password", "Bearer old-access", {"currentPassword": old, "newPassword": "what comes next"})
+        for old in ("a guess", "what was")
+    ]
+    assert client.session is session
+
+
 def test_an_expired_token_is_renewed_and_the_call_repeated(server: Scripted, client: FairboardClient) -> None:
     server.answers["/api/me"] = [EXPIRED, (200, {}, ME)]
     server.answers["/api/auth/refresh"] = [(200, {}, PAIR)]

@@ -5,13 +5,53 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from drills import report
+import pytest
+
+from drills import long, report, soak
 from drills.people import Person
 from drills.roster import A_MINUTE, Roster
 
 
 def test_the_page_is_what_the_program_writes() -> None:
     assert report.PAGE.read_text(encoding="utf-8") == report.page(report.load())
+
+
+def run(seed: int, *problems: str) -> long.Run:
+    return {
+        "seed": seed,
+        "row": "14",
+        "seconds": 9.0,
+        "acknowledged": 10_000,
+        "lost": 0,
+        "duplicated": 0,
+        "held": not problems,
+        "problems": list(problems),
+    }
+
+
+def test_the_long_drill_says_which_runs_did_not_hold_and_why() -> None:
+    bars = "AssertionError('Another rebuild took over.\\n   players ━━━━ 4000/5278 0:00:00\\n')"
+    text = long._text([run(1), run(2, bars), run(3, "I6: 9 answers late", "and more"), run(4)])
+    assert "2 runs did not hold (run 2, row 14: Another rebuild took over; run 3, row 14: I6: 9 answers late)" in text
+    assert "0 runs did not hold." in long._text([run(1)])
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ("I6: 9 answers later than 5.0 s", "I6: 9 answers later than 5.0 s"),
+        ("""DrillError("it's late")""", "it's late"),
+        ("first\r  bar", "first"),
+        ("TimeoutError()", "TimeoutError()"),
+    ],
+)
+def test_a_problem_is_told_by_its_first_line(problem: str, told: str) -> None:
+    assert long.first_line(problem) == told
+
+
+def test_the_soak_says_what_did_not_hold_in_words() -> None:
+    text = soak._text(50.0, [run(1, "I6: late")], {}, ["run 1, row 14: I6: late", "memory of web grew"])
+    assert text.endswith("did not hold: run 1, row 14: I6: late; memory of web grew")
 
 
 def test_nobody_plays_more_often_than_the_limits_allow() -> None:

@@ -233,6 +233,27 @@ def test_tabs_that_share_a_session_survive_renewing_at_the_same_moment(locks: bo
     assert tokens == [[{"token": "new"}, {"token": "new"}], 1 if locks else 2]
 
 
+def test_a_wrong_current_password_is_sent_once_and_the_session_stays() -> None:
+    codes, calls, name = run(
+        """
+        const wrong = () => Response.json({ code: "INVALID_CREDENTIALS" }, { status: 401 });
+        const right = () => new Response(null, { status: 204 });
+        let answer = wrong;
+        const fetch = serve({ "POST /api/auth/password": () => answer() });
+        const fairboard = new Fairboard({ url: "http://here", fetch, store: tab({ session: player() }) });
+        const change = () => fairboard.call("POST", "/api/auth/password", { currentPassword: "a", newPassword: "b" });
+        const first = await change().catch((error) => error.code);
+        answer = right;
+        return [[first, await change()], fetch.calls, fairboard.session.username];
+        """,
+        fakes=True,
+    )
+    assert codes == ["INVALID_CREDENTIALS", None]
+    body = {"currentPassword": "a", "newPassword": "b"}
+    assert calls == [{"path": "/api/auth/password", "token": "access-a", "body": body}] * 2
+    assert name == "a"
+
+
 def test_a_logout_stands_even_if_a_renewal_is_answered_later() -> None:
     assert run(
         """

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from config.catalogue import get_catalogue
 from config.settings import get_settings
 from services.errors import ALL_ERRORS
+from tests.support.node import run
 from web.routes.pages import DOCS_CSP, PAGE_CSP, STATIC, SWAGGER_FILES, pages
 
 SCRIPTS = sorted((STATIC / "js").rglob("*.js"))
@@ -134,6 +135,16 @@ def test_each_input_has_a_label(page: str) -> None:
     assert found
     for name in found:
         assert f'<label for="{name}">' in html
+
+
+def test_the_initial_of_a_name_is_a_sign_as_people_see_it() -> None:
+    names = ["ada", "éva", "e\u0301va", "👩🏽‍🚀 ada", "ßa", ""]
+    initials = run(
+        "const { initial } = await import(dom); return names.map(initial)",
+        dom=(STATIC / "js" / "dom.js").as_uri(),
+        names=names,
+    )
+    assert initials == ["A", "É", "E\u0301", "👩🏽‍🚀", "SS", ""]
 
 
 def test_every_documented_refusal_has_words_for_players() -> None:

@@ -8,9 +8,10 @@ those whose time is over.
 from __future__ import annotations
 
 import logging
+import select
 import time
 from _socket import socket as PlainSocket  # noqa: N812 -- a class, whatever its name
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -45,13 +46,15 @@ _EPOLLIN, _EPOLLOUT, _EPOLLRDHUP = 0x001, 0x004, 0x2000
 class Loop:
     """All sockets of one process. Its greenlets start with the first of them, hence after gunicorn's fork."""
 
+    _epoll: select.epoll
+    """There once the watcher is."""
+
     def __init__(self, *, io_uring: bool = True) -> None:
         """Nothing is open yet. `io_uring` says whether it may be used, where there is one."""
         self.now = time.monotonic()
         self.empty = Event()
         """Set while no socket is open."""
         self.empty.set()
-        self._epoll: Any = None
         self._watcher: Any = None
         self._ready = Event()
         """Set while some sockets are ready and nobody has seen to them."""
@@ -77,7 +80,7 @@ class Loop:
 
     def adopt(self, peer: Peer) -> None:
         """Watch a new peer from now on."""
-        if self._epoll is None:
+        if self._watcher is None:
             self._start()
         if not self._peers:
             # While it is empty. To begin to watch a full one, as `wait_read` would do each time, costs a millisecond,
@@ -192,7 +195,7 @@ class Loop:
         gevent.spawn(self._forever, self._keep_time)
 
     @staticmethod
-    def _forever(turn: Any) -> None:
+    def _forever(turn: Callable[[], object]) -> None:
         while True:
             try:
                 turn()

@@ -22,7 +22,7 @@ export interface SessionStore {
 }
 
 export interface Account { userId: number; username: string }
-export interface Me extends Account { role: Session["role"]; status: "active" | "suspended"; score: number; rank: number | null }
+export interface Me extends Account { role: Session["role"]; status: "active" | "flagged"; score: number; rank: number | null }
 export interface Action {
   actionType: string;
   title: string;
@@ -103,7 +103,7 @@ export class Fairboard {
   completeOnce(actionType: string, data?: Data): Promise<Result>;
   /** The first `limit` players, 1 to 100. Without a session it works where the board is public. */
   leaderboard(limit?: number): Promise<Board>;
-  /** Any call of the API as this player, for those that have no method here: the review, for instance. */
+  /** Any call of the API as this player, for those that have no method here: a new password, the review. */
   call(method: string, path: string, body?: Json): Promise<any>;
   /** Watch the board live until `close`. Comes back by itself, with backoff and jitter, whenever the connection is lost,
    * and follows whoever logs in or out. */

@@ -143,13 +143,13 @@ export class Fairboard {
     throw await errorOf(response);
   }
 
-  // A token that the server no longer takes is renewed once, and the call made again.
+  // A token that the server no longer takes is renewed once, and the call made again. Not so for a wrong password.
   async call(method, path, body) {
     const token = await this.#token();
     try {
       return await this.#send(method, path, { token, body });
     } catch (error) {
-      if (error.status !== 401) throw error;
+      if (error.status !== 401 || error.code === "INVALID_CREDENTIALS") throw error;
       return this.#send(method, path, { token: await this.#token(token), body });
     }
   }

@@ -1,8 +1,9 @@
-// The account panel: log in, register, play as a guest, log out.
+// The account panel: log in, register, play as a guest, change the password, log out.
 
 import { fairboard, forgetGuest, guest } from "./client.js";
-import { byId } from "./dom.js";
+import { byId, initial } from "./dom.js";
 import { joinAsGuest } from "./guests.js";
+import { PasswordForm } from "./password.js";
 import { countDown, explain } from "./words.js";
 
 async function register(username, password) {
@@ -10,14 +11,9 @@ async function register(username, password) {
   await fairboard.login(username, password);
 }
 
-// The first sign as people see it, which may be several characters.
-function initial(name) {
-  const [first] = Intl.Segmenter ? new Intl.Segmenter().segment(name) : [...name].map((segment) => ({ segment }));
-  return (first?.segment ?? "").toLocaleUpperCase();
-}
-
 export class Account {
   #registering = false;
+  #password = new PasswordForm({ onChanged: () => this.#showKept(fairboard.session) });
 
   constructor() {
     byId("guest").addEventListener("click", () => this.#attempt(joinAsGuest));
@@ -35,15 +31,21 @@ export class Account {
     byId("account-name").title = held?.username ?? "";
     byId("review-link").hidden = !["analyst", "admin"].includes(held?.role);
     byId("avatar").textContent = initial(held?.username ?? "");
-    const kept = guest();
-    byId("guest-keep").hidden = !held || kept?.username !== held.username;
-    byId("guest-password").textContent = kept?.password ?? "";
-    this.#showGuest(kept);
+    this.#showKept(held);
+    this.#showGuest(guest());
+    this.#password.show(held);
     if (held) this.say("");
   }
 
   say(text) {
     byId("account-error").textContent = text;
+  }
+
+  // What a guest needs elsewhere.
+  #showKept(held) {
+    const kept = guest();
+    byId("guest-keep").hidden = !held || kept?.username !== held.username;
+    byId("guest-password").textContent = kept?.password ?? "";
   }
 
   #showGuest(kept) {

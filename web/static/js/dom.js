@@ -17,6 +17,12 @@ export function makeButton(className, ...content) {
   return button;
 }
 
+/** The first sign of a name as people see it, which may be several characters. */
+export function initial(name) {
+  const [first] = Intl.Segmenter ? new Intl.Segmenter().segment(name) : [...name].map((segment) => ({ segment }));
+  return (first?.segment ?? "").toLocaleUpperCase();
+}
+
 /** What only screen readers hear, in place of a picture of it. */
 export const spoken = (text = "") => make("span", "unseen", text);
 

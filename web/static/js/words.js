@@ -36,7 +36,12 @@ const REFUSALS = {
   SERVICE_UNAVAILABLE: "The server cannot take this just now.",
 };
 
-const FIELDS = { username: "Player name", password: "Password" };
+const FIELDS = {
+  username: "Player name",
+  password: "Password",
+  currentPassword: "Current password",
+  newPassword: "New password",
+};
 
 /** A refusal as one or two sentences. */
 export function explain(problem) {

@@ -1,6 +1,6 @@
 // A case: who, how bad, why, drawn, and what was decided.
 
-import { byId, make, seen, spoken } from "../dom.js";
+import { byId, initial, make, seen, spoken } from "../dom.js";
 import { readCase } from "./api.js";
 import { showPlots } from "./plots.js";
 import { counted, FAMILIES, figure, moment, rarity, rule, scope, SEVERITIES, since, standing } from "./words.js";
@@ -81,7 +81,7 @@ export class CaseFile {
     byId("file-empty").hidden = true;
     byId("case").hidden = false;
     byId("file-title").textContent = file.username;
-    byId("avatar").textContent = [...file.username][0].toLocaleUpperCase();
+    byId("avatar").textContent = initial(file.username);
     byId("case-facts").textContent = `Case ${file.id}, player ${file.userId}, opened ${since(file.openedAt)}`;
     byId("case-severity").className = `pill pill-${file.severity}`;
     byId("case-severity").textContent = SEVERITIES[file.severity];

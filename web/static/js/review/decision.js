@@ -32,10 +32,8 @@ function makeMove(move) {
 
 function told({ entries, points }) {
   if (!entries) return "No points change.";
-  const what = counted(entries, "entry", "entries");
-  return points < 0
-    ? `${what} are reversed: ${number(-points)} points less.`
-    : `${what} are reversed: ${number(points)} points back.`;
+  const what = `${counted(entries, "entry", "entries")} ${entries === 1 ? "is" : "are"} reversed`;
+  return points < 0 ? `${what}: ${counted(-points, "point")} less.` : `${what}: ${counted(points, "point")} back.`;
 }
 
 export class Decision {
@@ -72,6 +70,7 @@ export class Decision {
     byId("decide-submit").disabled = false;
     byId("scopes").hidden = verdict === "clear";
     this.#say("");
+    this.#showMoves("One moment …", []); // And not what the case before would have meant.
     this.#foretell();
     this.dialog.showModal();
     (verdict === "clear" ? byId("note") : this.form.elements.scope[0]).focus();

@@ -7,6 +7,8 @@ import { explain } from "../words.js";
 const INTRODUCTION = "For analysts: who was flagged, why, and what to do about it.";
 
 export class Gate {
+  #entered = false; // By its form, and not by a session that was there.
+
   constructor() {
     byId("login").addEventListener("submit", (event) => this.#submit(event));
     byId("other").addEventListener("click", () => fairboard.logout());
@@ -35,11 +37,15 @@ export class Gate {
     this.#shut("One moment …");
   }
 
+  /** Answers whether somebody has just logged in here, whose focus was in a form that is gone. */
   open(username) {
+    const entered = this.#entered;
+    this.#entered = false;
     byId("gate").hidden = true;
     byId("desk").hidden = false;
     byId("bar-side").hidden = false;
     byId("who").textContent = username;
+    return entered;
   }
 
   #shut(text) {
@@ -52,15 +58,24 @@ export class Gate {
   async #submit(event) {
     event.preventDefault();
     const [username, password] = [byId("username"), byId("password")];
+    if (!username.value) return this.#refuse("Please enter a name.", username);
+    if (!password.value) return this.#refuse("Please enter a password.", password);
+    this.#entered = true;
     byId("login-submit").disabled = true;
     try {
       await fairboard.login(username.value, password.value);
       byId("login").reset();
     } catch (problem) {
-      byId("login-error").textContent = explain(problem);
-      password.focus();
+      this.#entered = false;
+      this.#refuse(explain(problem), password);
     } finally {
       byId("login-submit").disabled = false;
     }
+    return undefined;
+  }
+
+  #refuse(text, field) {
+    byId("login-error").textContent = text;
+    field.focus();
   }
 }

@@ -10,7 +10,6 @@ import { Decision } from "./decision.js";
 import { Gate } from "./gate.js";
 import { listen } from "./keys.js";
 import { Queue } from "./queue.js";
-import { counted } from "./words.js";
 
 const LOOK = 4_000;
 
@@ -68,12 +67,12 @@ function take(news) {
   document.title = `${news.high ? `(${news.high}) ` : ""}Review · Fairboard`;
   queue.count(news);
   if (before === null) {
-    gate.open(fairboard.session.username);
+    const entered = gate.open(fairboard.session.username);
     document.body.dataset.view = "queue";
-    queue.reload();
+    queue.reload().then(() => entered && !addressed() && queue.focus());
     show();
   } else if (news.changedAt !== before.changedAt) {
-    if (news.newest > before.newest) announce(counted(news.newest - before.newest, "new case"));
+    if (news.newest > before.newest) announce("There are new cases.");
     queue.reload();
     if (!decision.isOpen) reopen();
   }

@@ -61,7 +61,7 @@ function timesPlot({ times }) {
   const named = times.filter((one) => one.named).length;
   const seconds = times.map((one) => one.ms / 1000).toSorted((one, other) => one - other);
   const middle = seconds[Math.floor(seconds.length / 2)];
-  const words = `${counted(times.length, "completion")}, half of them under ${spell(middle)}; ${number(named)} named by the evidence.`;
+  const words = `${counted(times.length, "completion")}, half of them under ${spell(middle)}; ${number(named)} named by the evidence. The axis is UTC.`;
   const legend = [["plain", "completion"], ["named", "named by the evidence"]];
   return plot({ className: "plot-wide", name: "Completion times", words, legend, drawIn: (width) => drawTimes(times, width) });
 }
