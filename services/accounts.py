@@ -101,7 +101,7 @@ def register(resources: Resources, *, username: str, password: str, address: str
     refusal = passwords.refusal(password, name, resources.settings.password_min_length)
     if refusal:
         raise InvalidRequest(errors={"password": refusal})
-    _count_address(resources, "register", address)
+    rate_limits.count_address(resources, "register", address)
     account = create_user(resources, username=name, password=password)
     log.info("registered: user=%s address=%s", account.user_id, address)
     return account
@@ -137,7 +137,7 @@ def log_in(resources: Resources, *, username: str, password: str, address: str, 
 
     An unknown name takes the same steps and the same time as a wrong password.
     """
-    _count_address(resources, "login", address)
+    rate_limits.count_address(resources, "login", address)
     attempts = _attempts(resources, username, address)
     for key, limit in attempts:
         rate_limits.count(resources, key, ((limit, 60),))
@@ -235,10 +235,6 @@ def _renew_hash(resources: Resources, row: _Row, password: str) -> None:
         with suppress(ServiceUnavailable, DatabaseUnavailableError), autocommit(resources.engine) as connection:
             renewed = {"id": row.id, "old": row.password_hash, "new": passwords.hash_password(password)}
             connection.execute(_RENEW_HASH, renewed)
-
-
-def _count_address(resources: Resources, call: str, address: str) -> None:
-    rate_limits.count(resources, f"{call}:{address}", ((resources.settings.auth_address_limit, 60),))
 
 
 def _attempts(resources: Resources, username: str, address: str) -> list[tuple[str, int]]:
