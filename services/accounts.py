@@ -9,7 +9,7 @@ import unicodedata
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services import passwords, rate_limits, sessions
 from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest, ServiceUnavailable, UsernameTaken
-from services.leaderboard.board import rank_by_redis
+from services.leaderboard.board import Standing, rank_by_redis, rank_if_shown
 from services.leaderboard.standings import rank
 from services.resources import Resources
 from services.sessions import Origin, Player
@@ -166,20 +166,27 @@ def profile(resources: Resources, player: Player, board: str) -> Profile:
     Redis tells the rank if it has the player at this very place: in PostgreSQL it would have to be counted.
     """
     query = text(
-        "SELECT u.username, u.role, u.status, s.score, s.reached_at FROM users u "
+        "SELECT u.username, u.role, u.status, s.score, s.reached_at, s.version, s.hidden FROM users u "
         "LEFT JOIN standings s ON s.user_id = u.id AND s.board = :board WHERE u.id = :user_id"
     )
     try:
         with autocommit(resources.engine) as connection:
             row = connection.execute(query, {"board": board, "user_id": player.user_id}).one()
-        place = _rank(resources, board, player.user_id, row.score, row.reached_at) if row.score else None
+        place = None
+        if row.score:
+            standing = Standing(player.user_id, row.username, row.score, row.reached_at, row.version, row.hidden)
+            place = _rank(resources, board, standing)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return Profile(player.user_id, row.username, row.role, row.status, row.score or 0, place)
 
 
-def _rank(resources: Resources, board: str, user_id: int, score: int, reached_at: datetime) -> int:
-    known = rank_by_redis(resources, board, user_id=user_id, score=score, reached_at=reached_at)
+def _rank(resources: Resources, board: str, standing: Standing) -> int:
+    user_id, score, reached_at = standing.user_id, standing.score, standing.reached_at
+    if standing.hidden:
+        known = rank_if_shown(resources, board, standing)
+    else:
+        known = rank_by_redis(resources, board, user_id=user_id, score=score, reached_at=reached_at)
     if known is not None:
         return known
     with autocommit(resources.engine) as connection:
