@@ -38,8 +38,16 @@ _INVISIBLE = re.compile(
 """What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
 
 
-_ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"})
-"""Scripts with letters that look the same as those of another (Unicode's names of letters begin with theirs)."""
+_ALIKE = frozenset(
+    {
+        *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "CANADIAN", "DESERET", "OSAGE"),
+        *("TIFINAGH", "WARANG", "CARIAN", "LYCIAN", "LYDIAN", "OLD", "RUNIC", "GOTHIC", "ELBASAN", "MEDEFAIDRIN"),
+    }
+)
+"""Scripts with letters that look the same as those of another, by the first word of Unicode's names of their letters.
+
+`OLD` stands for Old Italic and its like.
+"""
 
 _STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR NO KEY UPDATE")
 _RENEW_HASH = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
