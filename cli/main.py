@@ -14,6 +14,8 @@ COMMANDS = {
     "up": "cli.up:up",
     "migrate": "cli.migrate:migrate",
     "create-user": "cli.accounts:create_user",
+    "set-password": "cli.accounts:set_password",
+    "set-role": "cli.accounts:set_role",
     "doctor": "cli.doctor:doctor",
     "verify": "cli.board:verify",
     "rebuild": "cli.board:rebuild",

@@ -58,6 +58,8 @@ def prepare(players: int) -> Stack:
     environment = parts_environment(data.path, secrets, servers)
     os.environ.update(environment)
     settings = get_settings()
+    if settings.flower_basic_auth:  # By its own name, because Flower finds flowerconfig.py only where it is started.
+        os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth
     check_port(settings.host, settings.port, "FAIRBOARD_PORT")
     check_port(flower_host(settings), settings.flower_port, "FAIRBOARD_FLOWER_PORT")
     if settings.port == settings.flower_port:
@@ -105,8 +107,6 @@ def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, Em
         # What a part prints should be seen when it is printed, although it goes through a pipe.
         "PYTHONUNBUFFERED": "1",
     }
-    if password := os.environ.get(f"{PREFIX}FLOWER_BASIC_AUTH"):
-        values["FLOWER_BASIC_AUTH"] = password  # Flower finds flowerconfig.py only where it is started.
     return values
 
 

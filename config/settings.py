@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     auth_address_limit: int = Field(
         60,
         ge=0,
-        description="Registrations and logins a minute from one address, each; 0 turns it off, for load tests.",
+        description="Registrations, logins and new passwords a minute from one address, each; 0: any number.",
     )
     auth_name_limit: int = Field(
         10, ge=0, description="Failed logins a minute for one account name from one address; 0 turns it off."

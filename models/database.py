@@ -68,11 +68,13 @@ def make_engine(
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
     The role and the server's own `statement_timeout` travel with the connection request and cost no round trip.
-    `deadline` is in seconds and bounds one statement. `ping` asks a connection whether it lives before each use: a
-    round trip that requests do without, and that spares background work a failure after a restart of PostgreSQL.
+    `deadline` is in seconds and bounds one statement; the server gives up a little earlier (`server_millis`). `ping`
+    asks a connection whether it lives before each use: a round trip that requests do without, and that spares
+    background work a failure after a restart of PostgreSQL.
     A URL may name several nodes, `one:5432,two:5432`, among which the primary is looked for, or a standby (`standby`).
     """
-    options = f"-c statement_timeout={int(deadline * 1000)} -c lock_timeout={int(deadline * 1000)} -c timezone=UTC"
+    millis = server_millis(deadline)
+    options = f"-c statement_timeout={millis} -c lock_timeout={millis} -c timezone=UTC"
     if role:
         options += f" -c role={role}"
     arguments = {"options": options, "connect_timeout": 2, "application_name": "fairboard"}
@@ -96,6 +98,15 @@ def make_engine(
     # Here and not later, because SQLAlchemy empties the list of notices after each statement.
     event.listen(engine, "after_cursor_execute", lambda connection, cursor, *_: _confirm(cursor.connection))
     return engine
+
+
+def server_millis(deadline: float) -> int:
+    """How long PostgreSQL itself works on a statement: a little less than the client waits for it.
+
+    So a slow statement gets an answer, and is not taken for a server that is silent: then every connection would be
+    replaced and the primary left alone.
+    """
+    return max(1, int((deadline - min(0.2, deadline / 5)) * 1000))
 
 
 def fill_pool(engine: Engine, size: int) -> None:

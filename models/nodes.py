@@ -17,6 +17,8 @@ from psycopg2 import extensions
 from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
+from models.addresses import NoAddressError, with_addresses
+
 CONNECT_SECONDS = 1.0
 """Longest wait for one node to let a client in."""
 SILENCE_SECONDS = 2.0
@@ -62,7 +64,7 @@ class Nodes:
     def connect(self) -> Any:
         """A connection to the node that was the right one last, else to the next that is. Raises OperationalError."""
         if len(self._arguments) == 1:
-            return psycopg2.connect(**self._arguments[0])
+            return psycopg2.connect(**with_addresses(self._arguments[0]))
         refusals: list[str] = []
         for wanted in self._wanted:
             for number in self._order():
@@ -83,8 +85,8 @@ class Nodes:
     def _try(self, number: int, wanted: str) -> Any:
         arguments = self._arguments[number]
         try:
-            return psycopg2.connect(**arguments, target_session_attrs=wanted)
-        except NoAnswerError:
+            return psycopg2.connect(**with_addresses(arguments), target_session_attrs=wanted)
+        except (NoAnswerError, NoAddressError):
             fall_silent(_node_of(arguments))
             raise
 

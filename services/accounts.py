@@ -9,7 +9,7 @@ import unicodedata
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services import passwords, rate_limits, sessions
 from services.errors import AccountSuspended, InvalidCredentials, InvalidRequest, ServiceUnavailable, UsernameTaken
-from services.leaderboard.board import rank_by_redis
+from services.leaderboard.board import Standing, rank_by_redis, rank_if_shown
 from services.leaderboard.standings import rank
 from services.resources import Resources
 from services.sessions import Origin, Player
@@ -38,8 +38,16 @@ _INVISIBLE = re.compile(
 """What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
 
 
-_ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"})
-"""Scripts with letters that look the same as those of another (Unicode's names of letters begin with theirs)."""
+_ALIKE = frozenset(
+    {
+        *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "CANADIAN", "DESERET", "OSAGE"),
+        *("TIFINAGH", "WARANG", "CARIAN", "LYCIAN", "LYDIAN", "OLD", "RUNIC", "GOTHIC", "ELBASAN", "MEDEFAIDRIN"),
+    }
+)
+"""Scripts with letters that look the same as those of another, by the first word of Unicode's names of their letters.
+
+`OLD` stands for Old Italic and its like.
+"""
 
 _STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR NO KEY UPDATE")
 _RENEW_HASH = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
@@ -101,7 +109,7 @@ def register(resources: Resources, *, username: str, password: str, address: str
     refusal = passwords.refusal(password, name, resources.settings.password_min_length)
     if refusal:
         raise InvalidRequest(errors={"password": refusal})
-    _count_address(resources, "register", address)
+    rate_limits.count_address(resources, "register", address)
     account = create_user(resources, username=name, password=password)
     log.info("registered: user=%s address=%s", account.user_id, address)
     return account
@@ -137,7 +145,7 @@ def log_in(resources: Resources, *, username: str, password: str, address: str, 
 
     An unknown name takes the same steps and the same time as a wrong password.
     """
-    _count_address(resources, "login", address)
+    rate_limits.count_address(resources, "login", address)
     attempts = _attempts(resources, username, address)
     for key, limit in attempts:
         rate_limits.count(resources, key, ((limit, 60),))
@@ -166,20 +174,27 @@ def profile(resources: Resources, player: Player, board: str) -> Profile:
     Redis tells the rank if it has the player at this very place: in PostgreSQL it would have to be counted.
     """
     query = text(
-        "SELECT u.username, u.role, u.status, s.score, s.reached_at FROM users u "
+        "SELECT u.username, u.role, u.status, s.score, s.reached_at, s.version, s.hidden FROM users u "
         "LEFT JOIN standings s ON s.user_id = u.id AND s.board = :board WHERE u.id = :user_id"
     )
     try:
         with autocommit(resources.engine) as connection:
             row = connection.execute(query, {"board": board, "user_id": player.user_id}).one()
-        place = _rank(resources, board, player.user_id, row.score, row.reached_at) if row.score else None
+        place = None
+        if row.score:
+            standing = Standing(player.user_id, row.username, row.score, row.reached_at, row.version, row.hidden)
+            place = _rank(resources, board, standing)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     return Profile(player.user_id, row.username, row.role, row.status, row.score or 0, place)
 
 
-def _rank(resources: Resources, board: str, user_id: int, score: int, reached_at: datetime) -> int:
-    known = rank_by_redis(resources, board, user_id=user_id, score=score, reached_at=reached_at)
+def _rank(resources: Resources, board: str, standing: Standing) -> int:
+    user_id, score, reached_at = standing.user_id, standing.score, standing.reached_at
+    if standing.hidden:
+        known = rank_if_shown(resources, board, standing)
+    else:
+        known = rank_by_redis(resources, board, user_id=user_id, score=score, reached_at=reached_at)
     if known is not None:
         return known
     with autocommit(resources.engine) as connection:
@@ -235,10 +250,6 @@ def _renew_hash(resources: Resources, row: _Row, password: str) -> None:
         with suppress(ServiceUnavailable, DatabaseUnavailableError), autocommit(resources.engine) as connection:
             renewed = {"id": row.id, "old": row.password_hash, "new": passwords.hash_password(password)}
             connection.execute(_RENEW_HASH, renewed)
-
-
-def _count_address(resources: Resources, call: str, address: str) -> None:
-    rate_limits.count(resources, f"{call}:{address}", ((resources.settings.auth_address_limit, 60),))
 
 
 def _attempts(resources: Resources, username: str, address: str) -> list[tuple[str, int]]:

@@ -19,22 +19,28 @@ _STORED = text("SELECT password_hash FROM users WHERE id = :id")
 _REPLACE = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
 
 
-def change_password(resources: Resources, player: Player, *, current: str, new: str) -> None:
+def change_password(resources: Resources, player: Player, *, current: str, new: str, address: str) -> None:
     """Raises InvalidRequest, InvalidCredentials, RateLimitExceeded or ServiceUnavailable.
 
-    A stolen access token is not enough, and does not help to guess: guesses are counted as those of a login are.
+    A stolen access token is not enough, and does not help to guess: guesses are counted as those of a login are. A
+    change that was right counts too, because it costs two hashes.
     """
-    if refusal := passwords.refusal(new, player.username, resources.settings.password_min_length):
+    if refusal := _refusal(resources, player, current, new):
         raise InvalidRequest(errors={"newPassword": refusal})
-    key = f"password:{player.user_id}"
-    rate_limits.count(resources, key, ((resources.settings.auth_name_limit, 60),))
+    rate_limits.count_address(resources, "password", address)
+    rate_limits.count(resources, f"password:{player.user_id}", ((resources.settings.auth_name_limit, 60),))
     try:
         ended = _replace(resources, player, current, new)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
-    rate_limits.forgive(resources, key)
     log.info("password changed: user=%s sessions ended=%s", player.user_id, len(ended))
     sessions.forget_ended(resources, player.user_id, ended)
+
+
+def _refusal(resources: Resources, player: Player, current: str, new: str) -> str | None:
+    if new == current:
+        return "must be another than the current one"
+    return passwords.refusal(new, player.username, resources.settings.password_min_length)
 
 
 def _replace(resources: Resources, player: Player, current: str, new: str) -> list[uuid.UUID]:

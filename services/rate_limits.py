@@ -51,6 +51,11 @@ def count(resources: Resources, key: str, limits: Sequence[Window]) -> None:
     _refuse(wait_ms)
 
 
+def count_address(resources: Resources, call: str, address: str) -> None:
+    """Count one call that costs a hash, such as `login`, from an address. Raises as `count` does."""
+    count(resources, f"{call}:{address}", ((resources.settings.auth_address_limit, 60),))
+
+
 def forgive(resources: Resources, key: str) -> None:
     """Take the newest call under a key back, as a login that turned out to be right."""
     with suppress(RedisUnavailableError), translate_outage():

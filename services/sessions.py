@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from config.allowance import Allowance
 from models.database import DatabaseUnavailableError, autocommit, execute_once
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
 from services.redis_client import RedisUnavailableError
@@ -39,6 +40,10 @@ SUSPENDED = "-ACCOUNT_SUSPENDED"
 """What the cache says of a session whose player is suspended."""
 ROTATION_GRACE = timedelta(seconds=10)
 """A refresh token that comes twice within this time is a client's race or a lost answer; later, it is a theft."""
+DERIVED = 5
+"""The version in the id of a refresh token that was made from the one before it."""
+_races = Allowance(1)
+"""Lines about tokens that come twice within the grace, of which a client can send any number."""
 
 _ENDED_AMONG = text("""
     SELECT asked.id, CASE WHEN s.id IS NULL THEN 'logged out' ELSE 'suspended' END
@@ -160,7 +165,7 @@ def rotate(
     session when that looks like theft (RFC 9700, section 4.14.2).
     """
     player = load(resources, user_id, session_id)
-    next_id = uuid.uuid4()
+    next_id, *other_next_ids = _successors(resources, refresh_id)
     with autocommit(resources.engine) as connection:
         spent = connection.execute(
             text(
@@ -172,14 +177,28 @@ def rotate(
         )
         if spent.rowcount == 1:
             return next_id
-        late = connection.execute(
-            text("SELECT rotated_at < now() - :grace FROM sessions WHERE id = :id"),
+        seen = connection.execute(
+            text("SELECT rotated_at < now() - :grace AS late, refresh_id FROM sessions WHERE id = :id"),
             {"id": session_id, "grace": ROTATION_GRACE},
-        ).scalar_one_or_none()
-    log.warning("refresh token spent twice: user=%s session=%s ended=%s", user_id, session_id, bool(late))
-    if late:
+        ).one_or_none()
+    theft = seen and (
+        seen.late or (seen.refresh_id.version == DERIVED and seen.refresh_id not in {next_id, *other_next_ids})
+    )
+    if theft or _races.take():
+        log.warning("refresh token spent twice: user=%s session=%s ended=%s", user_id, session_id, bool(theft))
+    if theft:
         revoke(resources, user_id, session_id)
     raise InvalidToken
+
+
+def _successors(resources: Resources, refresh_id: uuid.UUID) -> list[uuid.UUID]:
+    """The id that follows one, by the key that signs now and by those that did.
+
+    It is made from the one before, so that what was spent just now can be told from what was spent long ago.
+    """
+    message = b"refresh " + refresh_id.bytes
+    digests = [hmac.digest(key.encode(), message, "sha256") for key in resources.settings.jwt_secret]
+    return [uuid.UUID(bytes=digest[:16], version=DERIVED) for digest in digests]
 
 
 def revoke(resources: Resources, user_id: int, session_id: uuid.UUID) -> None:

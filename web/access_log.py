@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from config.allowance import Allowance
 from web.context import USER
 from web.metrics import PROBLEM, asked_for
-from web.refusal_log import Allowance
 
 log = logging.getLogger("fairboard.access")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -110,6 +111,14 @@ def rank_by_redis(resources: Resources, board: str, *, user_id: int, score: int,
     # On a cluster these are three round trips, between which the player may move.
     here = loaded and place is not None and known is not None and int(known) == score
     return int(place) + 1 if here else None
+
+
+def rank_if_shown(resources: Resources, board: str, standing: Standing) -> int | None:
+    """The rank that a held player would have, in logarithmic time. None if Redis is away or incomplete."""
+    # No version is older than 0, so nobody is placed, and no change of the top 10 is noticed here and told to nobody.
+    with suppress(RedisUnavailableError):
+        return place(resources, board, [standing._replace(version=0, hidden=True)]).rank
+    return None
 
 
 def publish(resources: Resources, board: str) -> Publication:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,13 @@ from psycopg2 import extensions
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from models import nodes
 from models.database import (
     DatabaseUnavailableError,
     autocommit,
     execute_once,
     make_engine,
+    server_millis,
     snapshot,
     transaction,
     use_deadline,
@@ -102,13 +104,41 @@ def test_a_lock_that_is_held_too_long_is_an_outage(servers: Servers, hurried: En
             connection.execute(ADD, {"name": "a"})
 
 
-def test_a_statement_that_took_too_long_costs_no_other_connection(resources: Resources) -> None:
+@pytest.mark.parametrize("waiting", ["libpq", "a callback"])
+def test_a_statement_that_took_too_long_costs_no_other_connection(resources: Resources, waiting: str) -> None:
+    """As in a command, and as in a web process or a worker, which have the same deadline of their own."""
     engine = make_engine(resources.settings.database_url, pool_size=1, deadline=DEADLINE)
+    with own_deadline(DEADLINE) if waiting == "a callback" else nullcontext():
+        _be_too_slow(engine)
+    assert not nodes._silent
+    engine.dispose()
+
+
+def test_postgresql_gives_up_before_its_client_does(hurried: Engine) -> None:
+    """An answer that comes at the same moment may be the later one."""
+    limits = "SELECT max(setting::int), min(setting::int) FROM pg_settings WHERE name IN ('statement_timeout', %s)"
+    assert execute_once(hurried, limits, ["lock_timeout"]) == (240, 240)
+    assert server_millis(1.2) == 1000
+    assert server_millis(0.001) == 1
+
+
+def _be_too_slow(engine: Engine) -> None:
     (before,) = execute_once(engine, "SELECT pg_backend_pid()", [])
     with pytest.raises(DatabaseUnavailableError):
         execute_once(engine, "SELECT pg_sleep(10)", [])
+    with pytest.raises(DatabaseUnavailableError), autocommit(engine) as connection:
+        connection.execute(text("SELECT pg_sleep(10)"))
     assert execute_once(engine, "SELECT pg_backend_pid()", []) == (before,)
-    engine.dispose()
+
+
+@contextmanager
+def own_deadline(seconds: float) -> Iterator[None]:
+    """Waiting for psycopg2 as workers do."""
+    use_deadline(seconds)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(None)
 
 
 def test_a_pool_without_a_free_connection_is_an_outage(hurried: Engine) -> None:

@@ -90,6 +90,29 @@ def test_the_account_says_nothing_new(resources: Resources, trio: list[Player]) 
     assert others == [1, 2]
 
 
+def test_the_rank_of_who_is_held_is_asked_of_redis_and_changes_nothing_there(
+    resources: Resources, people: People, trio: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.suspect(trio[2], severity="high")  # Of which Redis has not heard.
+    before = in_redis(resources)
+    monkeypatch.setattr(accounts, "rank", None)  # Not called: it counts the players above.
+    assert accounts.profile(resources, trio[1], BOARD).rank == 2
+    assert accounts.profile(resources, trio[2], BOARD).rank == 2
+    assert in_redis(resources) == before
+    assert len(ranking(resources)) == 2, "who places the third one is to notice that the top 10 changes"
+
+
+def test_the_rank_of_who_is_held_is_counted_without_redis(
+    without: Callable[[str], Resources], trio: list[Player]
+) -> None:
+    assert accounts.profile(without("redis"), trio[1], BOARD).rank == 2
+
+
+def in_redis(resources: Resources) -> dict[bytes, object]:
+    """Everything on the board."""
+    return {key: resources.redis.dump(key) for key in resources.redis.keys("leaderboard:*")}
+
+
 def test_a_rebuild_while_the_player_completes_leaves_them_out(
     resources: Resources, people: People, trio: list[Player]
 ) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 
 import pytest
 from argon2 import PasswordHasher
 
 from services import accounts, passwords, sessions
 from services.errors import InvalidCredentials, InvalidRequest, InvalidToken, RateLimitExceeded, ServiceUnavailable
-from services.password_change import change_password
+from services.password_change import change_password as change_from
 from services.resources import Resources
 from services.sessions import Player
+from tests.support.ground import opened
 from tests.support.people import PASSWORD, People
 from tests.support.race import Race, outcome
 
 NEW = "another passphrase that is long enough"
+HERE = "192.0.2.1"
+change_password = partial(change_from, address=HERE)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +31,7 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def log_in(resources: Resources, name: str, password: str) -> Player:
-    return accounts.log_in(resources, username=name, password=password, address="192.0.2.1").player
+    return accounts.log_in(resources, username=name, password=password, address=HERE).player
 
 
 def test_the_new_one_opens_and_the_old_one_does_not(resources: Resources, player: Player) -> None:
@@ -64,7 +69,25 @@ def test_a_wrong_current_one_changes_nothing_and_is_guessed_at_ten_times(resourc
     log_in(resources, player.username, PASSWORD)
 
 
-@pytest.mark.parametrize("new", ["short", "password1", "x" * 257])
+def test_changes_that_are_right_count_too(resources: Resources, player: Player) -> None:
+    """Each costs two hashes, and a process has two threads for them."""
+    known = [PASSWORD, *(f"passphrase number {n} of eleven" for n in range(11))]
+    for old, new in pairwise(known[:-1]):
+        change_password(resources, player, current=old, new=new)
+    with pytest.raises(RateLimitExceeded):
+        change_password(resources, player, current=known[-2], new=known[-1])
+
+
+def test_one_address_changes_so_many_passwords_a_minute(resources: Resources, people: People) -> None:
+    with opened(resources.settings.model_copy(update={"auth_address_limit": 3})) as limited:
+        for player in people.several(3):
+            change_password(limited, player, current=PASSWORD, new=NEW)
+        with pytest.raises(RateLimitExceeded):
+            change_password(limited, people.join(), current=PASSWORD, new=NEW)
+        change_from(limited, people.join(), current=PASSWORD, new=NEW, address="192.0.2.2")
+
+
+@pytest.mark.parametrize("new", ["short", "password1", "x" * 257, PASSWORD])
 def test_a_weak_new_one_is_refused_before_anything_is_compared(resources: Resources, player: Player, new: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         change_password(resources, player, current=PASSWORD, new=new)

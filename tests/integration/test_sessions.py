@@ -106,6 +106,58 @@ def test_a_spent_refresh_token_after_the_grace_ends_the_session(
         rotate(resources, player, second)
 
 
+def test_the_grace_is_for_the_last_token_that_was_spent(
+    resources: Resources, player: Player, refresh_id: uuid.UUID
+) -> None:
+    """Else a thief who refreshes every nine seconds is never noticed."""
+    second = rotate(resources, player, refresh_id)
+    third = rotate(resources, player, second)
+    with pytest.raises(InvalidToken):
+        rotate(resources, player, second)
+    assert authenticate(resources, player) == player
+    with pytest.raises(InvalidToken):
+        rotate(resources, player, refresh_id)
+    with pytest.raises(InvalidToken):
+        authenticate(resources, player)
+    with pytest.raises(InvalidToken):
+        rotate(resources, player, third)
+
+
+def test_the_grace_goes_on_while_keys_are_rotated(resources: Resources, player: Player, refresh_id: uuid.UUID) -> None:
+    second = rotate(resources, player, refresh_id)
+    keys = ("n" * 40, *resources.settings.jwt_secret)
+    with opened(resources.settings.model_copy(update={"jwt_secret": keys})) as renewed:
+        with pytest.raises(InvalidToken):
+            rotate(renewed, player, refresh_id)
+        third = rotate(renewed, player, second)
+        assert third != rotate(renewed, player, third)
+    assert authenticate(resources, player) == player
+
+
+def test_a_token_of_a_former_version_has_its_grace(
+    resources: Resources, people: People, player: Player, refresh_id: uuid.UUID
+) -> None:
+    """Those were made at random, so nobody knows what came before the last one."""
+    people.execute("UPDATE sessions SET refresh_id = gen_random_uuid(), rotated_at = now()")
+    with pytest.raises(InvalidToken):
+        rotate(resources, player, refresh_id)
+    assert authenticate(resources, player) == player
+
+
+def test_races_do_not_fill_the_log(
+    resources: Resources, player: Player, refresh_id: uuid.UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = rotate(resources, player, refresh_id)
+    for _ in range(40):
+        with pytest.raises(InvalidToken):
+            rotate(resources, player, refresh_id)
+    assert caplog.text.count("spent twice") < 30
+    rotate(resources, player, second)
+    with pytest.raises(InvalidToken):
+        rotate(resources, player, refresh_id)
+    assert "ended=True" in caplog.text
+
+
 def test_a_refresh_token_that_was_never_issued_ends_no_fresh_session(
     resources: Resources, player: Player, refresh_id: uuid.UUID
 ) -> None:

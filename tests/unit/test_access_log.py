@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from config.allowance import Allowance
 from tests.support import nowhere
 from web import access_log
 from web.app import create_app
-from web.refusal_log import Allowance
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_flood_of_refusals_leaves_some_lines_and_their_number(
     client: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("web.refusal_log.time.monotonic", lambda: now)
+    monkeypatch.setattr("config.allowance.time.monotonic", lambda: now)
     monkeypatch.setattr(access_log, "_refused", Allowance(10))
     for _ in range(150):
         client.get("/api/me")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from config.allowance import Allowance
 from tests.support import nowhere
 from web import refusal_log
 from web.app import create_app
@@ -12,7 +13,7 @@ from web.app import create_app
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.setattr(refusal_log, "_lines", refusal_log.Allowance(10))
+    monkeypatch.setattr(refusal_log, "_lines", Allowance(10))
     return create_app(nowhere.settings()).test_client()
 
 
@@ -45,8 +46,8 @@ def test_a_flood_leaves_a_hundred_lines_and_their_number(client: FlaskClient, ca
 
 def test_an_allowance_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
-    monkeypatch.setattr("web.refusal_log.time.monotonic", lambda: now)
-    lines = refusal_log.Allowance(10)
+    monkeypatch.setattr("config.allowance.time.monotonic", lambda: now)
+    lines = Allowance(10)
     assert sum(lines.take() for _ in range(150)) == 100
     now += 0.1
     assert lines.take()

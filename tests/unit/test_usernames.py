@@ -82,6 +82,21 @@ def test_alphabets_that_look_alike_are_not_mixed(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        *("LISU LETTER A", "CANADIAN SYLLABICS KI", "DESERET CAPITAL LETTER LONG O", "OSAGE CAPITAL LETTER O"),
+        *("TIFINAGH LETTER YAR", "WARANG CITI SMALL LETTER NGAA", "CARIAN LETTER A", "LYCIAN LETTER E"),
+        *("LYDIAN LETTER I", "OLD ITALIC LETTER A", "RUNIC LETTER GEBO GYFU G", "GOTHIC LETTER AHSA"),
+        *("ELBASAN LETTER O", "MEDEFAIDRIN CAPITAL LETTER M"),
+    ],
+)
+def test_rare_and_ancient_alphabets_are_not_mixed_with_latin_either(name: str) -> None:
+    letter = unicodedata.lookup(name)
+    assert refused(f"p{letter}ypal")
+    assert not refused(letter * 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         "\u043c\u0430\u0440\u0438\u044f 7",
         "\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2",
         "Ada \u674e\u5c0f\u9f99",

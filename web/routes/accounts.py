@@ -104,7 +104,7 @@ def password() -> Response:
     """Needs the current one. This session goes on; all others of the account end."""
     player = current_player()
     body = read_body(PasswordBody)
-    change_password(resources(), player, current=body.currentPassword, new=body.newPassword)
+    change_password(resources(), player, current=body.currentPassword, new=body.newPassword, address=client_address())
     return Response(status=204)
 
 
