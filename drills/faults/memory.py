@@ -63,7 +63,7 @@ def freeze(scene: Scene) -> None:
 
 def out_of_memory(scene: Scene) -> None:
     """Redis refuses every write."""
-    before = _redis(scene).config_get("maxmemory")["maxmemory"]
+    before = str(_redis(scene).config_get("maxmemory")["maxmemory"])
     _redis(scene).config_set("maxmemory", 1)
     scene.load.burst(scene.spare[0], GREED)
     scene.lasts(scene.seconds(10, 4))

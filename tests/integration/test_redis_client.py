@@ -133,7 +133,7 @@ def test_a_killed_redis_is_away_and_back_after_its_restart(servers: Servers, res
 @pytest.mark.parametrize("setting", ["maxmemory 1", "min-replicas-to-write 1"])
 def test_a_redis_that_takes_no_writes_is_away(resources: Resources, setting: str) -> None:
     name, value = setting.split()
-    before = resources.redis.config_get(name)[name]
+    before = str(resources.redis.config_get(name)[name])
     resources.redis.config_set(name, value)
     try:
         with pytest.raises(RedisUnavailableError):
