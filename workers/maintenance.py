@@ -23,7 +23,7 @@ def reconcile() -> dict[str, Any]:
     schedule.mark_due(resources(), drained.players | refused.players)
     due = schedule.take_due(resources())
     for user_id in due:
-        analyse_player.apply_async(kwargs={"user": user_id})
+        analyse_player.apply_async(kwargs={"user": user_id}, expires=schedule.LEASE_SECONDS)
     publication = publish(resources(), BOARD)
     if publication.retry_ms is not None:
         recompute.apply_async(countdown=publication.retry_ms / 1000)

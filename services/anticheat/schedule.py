@@ -15,8 +15,10 @@ from services.resources import Resources
 
 MOST_FAILURES = 5
 RING_BATCH = 1_000
+"""Players who are asked for at the same time, and so many messages may lie in the queue before no more are added."""
+QUEUE = "anticheat"
 LEASE_SECONDS = 600
-"""After this long an analysis that neither ended nor failed is asked for again."""
+"""After this long an analysis that neither ended nor failed is asked for again, and the message before has expired."""
 NIGHTLY_LOCK = 0xFA12B0A3E
 ANALYSES = "anticheat:{analyses}"
 """A hash in Redis: analyses by what they came to."""
@@ -31,7 +33,10 @@ _RING = text("""
     UPDATE anticheat_states SET rung_at = now() WHERE user_id IN (
         SELECT user_id FROM anticheat_states
         WHERE due_at <= now() AND (rung_at IS NULL OR rung_at < now() - make_interval(secs => :lease))
-        ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED
+        ORDER BY due_at LIMIT greatest(0, :batch - (
+            SELECT count(*) FROM anticheat_states
+            WHERE due_at <= now() AND rung_at >= now() - make_interval(secs => :lease)
+        )) FOR UPDATE SKIP LOCKED
     ) RETURNING user_id
 """)
 _BEGIN = text("""
@@ -92,9 +97,22 @@ def mark_due(resources: Resources, players: Iterable[int]) -> None:
 
 
 def take_due(resources: Resources) -> list[int]:
-    """Players to ask an analysis for now, those who wait longest first. Each is given once."""
+    """Players to ask an analysis for now, those who wait longest first. Each is given once within the lease.
+
+    Nobody is given while many are asked for already, or the queue is full of messages that nobody takes: those that
+    have expired lie there too until a worker comes.
+    """
+    if _queued(resources) >= RING_BATCH:
+        return []
     with autocommit(resources.engine) as connection:
         return list(connection.execute(_RING, {"lease": LEASE_SECONDS, "batch": RING_BATCH}).scalars())
+
+
+def _queued(resources: Resources) -> int:
+    """Messages in the analysis's queue."""
+    with translate_outage():
+        found: Any = resources.broker.llen(QUEUE)
+    return int(found)
 
 
 def ring_everybody(resources: Resources) -> int | None:

@@ -90,6 +90,39 @@ def test_what_is_due(resources: Resources, people: People) -> None:
     assert schedule.backlog(resources).analyses == {"none": 2}
 
 
+def test_so_many_are_asked_for_at_once_however_long_nobody_comes(resources: Resources, people: People) -> None:
+    """Each message expires when its player may be asked for again, so what counts is who was asked for lately."""
+    lately = "SELECT count(*) FROM anticheat_states WHERE rung_at > now() - make_interval(secs => :lease)"
+    many_due(people, 1_500)
+    assert len(schedule.take_due(resources)) == schedule.RING_BATCH
+    assert schedule.take_due(resources) == []
+    people.execute("UPDATE anticheat_states SET rung_at = rung_at - interval '1 hour'")
+    again = schedule.take_due(resources) + schedule.take_due(resources)
+    assert len(again) == len(set(again)) == schedule.RING_BATCH
+    assert people.execute(lately, lease=schedule.LEASE_SECONDS) == [(schedule.RING_BATCH,)]
+    assert schedule.begin(resources, again[0])
+    assert len(schedule.take_due(resources)) == 1, "one that is being analysed leaves its place to the next"
+
+
+def test_nobody_is_asked_for_while_the_queue_is_full(resources: Resources, people: People) -> None:
+    """What has expired lies in the queue until a worker comes, so hours without one would fill the broker."""
+    many_due(people, 1)
+    resources.broker.rpush(schedule.QUEUE, *["expired"] * schedule.RING_BATCH)
+    assert schedule.take_due(resources) == []
+    resources.broker.lpop(schedule.QUEUE)
+    assert len(schedule.take_due(resources)) == 1
+
+
+def many_due(people: People, number: int) -> None:
+    """Players who have been due for a minute."""
+    people.execute(
+        "WITH made AS (INSERT INTO users (username, username_key, password_hash) "
+        "SELECT 'due ' || n, 'due ' || n, '' FROM generate_series(1, :number) n RETURNING id) "
+        "INSERT INTO anticheat_states (user_id, due_at) SELECT id, now() - interval '1 minute' FROM made",
+        number=number,
+    )
+
+
 def test_who_plays_during_the_analysis_is_due_again(
     resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
