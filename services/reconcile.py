@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, text
 
 from models.database import autocommit, transaction
+from services.anticheat import schedule
 from services.leaderboard.board import place
 from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
@@ -53,7 +54,7 @@ class Purged:
 
 
 def drain_outbox(resources: Resources) -> Drained:
-    """Place everyone who is in the outbox.
+    """Place everyone who is in the outbox, and let them be analysed.
 
     The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by
     "there is one", never by a cursor on ids, because ids commit out of order.
@@ -65,8 +66,10 @@ def drain_outbox(resources: Resources) -> Drained:
             for board in {board for board, _ in rows}:
                 users = sorted({user_id for name, user_id in rows if name == board})
                 place(resources, board, of_players(connection, board, users))
+            whose = {user_id for _, user_id in rows}
+            schedule.mark_due(connection, resources.settings.analysis_window, whose)
         drained += len(rows)
-        players |= {user_id for _, user_id in rows}
+        players |= whose
         if len(rows) < DRAIN_BATCH:
             return Drained(drained, players)
 

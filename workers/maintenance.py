@@ -20,7 +20,6 @@ def reconcile() -> dict[str, Any]:
     rebuilt = services.sweep(resources(), BOARD)
     drained = services.drain_outbox(resources())
     refused = refusals.drain(resources())
-    schedule.mark_due(resources(), drained.players | refused.players)
     due = schedule.take_due(resources())
     for user_id in due:
         analyse_player.apply_async(kwargs={"user": user_id}, expires=schedule.LEASE_SECONDS)

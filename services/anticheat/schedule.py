@@ -88,12 +88,14 @@ class Backlog:
     held: int
 
 
-def mark_due(resources: Resources, players: Iterable[int]) -> None:
-    """These players have done something: they are due when the window since the first of it is over."""
+def mark_due(connection: Connection, window_seconds: int, players: Iterable[int]) -> None:
+    """These players have done something: they are due when the window since the first of it is over.
+
+    It belongs in the transaction that takes away what told of it, or a failure in between forgets them.
+    """
     ordered = sorted(players)
     if ordered:
-        with autocommit(resources.engine) as connection:
-            connection.execute(_DUE, {"players": ordered, "window": resources.settings.analysis_window})
+        connection.execute(_DUE, {"players": ordered, "window": window_seconds})
 
 
 def take_due(resources: Resources) -> list[int]:

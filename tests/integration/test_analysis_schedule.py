@@ -11,7 +11,7 @@ from services.anticheat import analysis, schedule, stored
 from services.anticheat.analysis import analyse_player
 from services.resources import Resources
 from services.sessions import Player
-from tests.support.histories import analyse, bot, evidence, hour, person, state_of
+from tests.support.histories import analyse, bot, evidence, hour, mark_due, person, state_of
 from tests.support.people import People
 
 
@@ -46,7 +46,7 @@ def test_a_failure_is_tried_again_then_parked_and_the_others_go_on(
     assert analyse(resources, other).outcome == "flag medium: regularity"
     assert analyse(resources, player).outcome == "parked"
     assert (schedule.backlog(resources).parked, evidence(people, player)) == (1, [])
-    schedule.mark_due(resources, [player.user_id])
+    mark_due(resources, [player.user_id])
     assert state_of(people, player).due_at is None, "parked is parked, whatever they play"
     monkeypatch.undo()
     assert schedule.ring_everybody(resources) == 1
@@ -74,7 +74,7 @@ def test_two_at_once_are_one(resources: Resources, people: People, player: Playe
 
 def test_what_is_due(resources: Resources, people: People) -> None:
     players = [player.user_id for player in people.several(3)]
-    schedule.mark_due(resources, players)
+    mark_due(resources, players)
     assert schedule.take_due(resources) == []
     people.execute("UPDATE anticheat_states SET due_at = now() - interval '9 s' WHERE user_id <> :id", id=players[2])
     waiting = schedule.backlog(resources)
