@@ -41,7 +41,9 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_connection_timeout = 1.0
 broker_transport_options = {
-    "visibility_timeout": 60,
+    # Longer than any task, with the few seconds that one may wait for its time before it: what is restored while its
+    # first run is still at work would be run again, ahead of all others.
+    "visibility_timeout": 150,
     "socket_timeout": 5,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
@@ -61,7 +63,7 @@ beat_schedule = {
     "drain the outbox and mend the board": {
         "task": "maintenance.reconcile",
         "schedule": 2.0,
-        "options": {"expires": 10, "ignore_result": True},
+        "options": {"expires": 120, "ignore_result": True},
     },
     "look for accounts of one hand": {
         "task": "anticheat.analyse_groups",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from models.database import autocommit, transaction
 from services.anticheat import schedule
 from services.leaderboard.board import place
 from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
+from services.purging import remove_in_batches
 from services.resources import Resources
 
 DRAIN_BATCH = 500
@@ -85,8 +86,11 @@ def sweep(resources: Resources, board: str) -> int | None:
 
 
 def purge(resources: Resources) -> Purged:
-    """Remove tokens and sessions a day after they expired, in batches that hold no lock for long."""
-    return Purged(_purge(resources, _PURGE_TOKENS), _purge(resources, _PURGE_SESSIONS))
+    """Remove tokens and sessions a day after they expired, as many as there is time for."""
+    return Purged(
+        remove_in_batches(resources, _PURGE_TOKENS, PURGE_BATCH),
+        remove_in_batches(resources, _PURGE_SESSIONS, PURGE_BATCH),
+    )
 
 
 def outbox_backlog(resources: Resources) -> tuple[int, float]:
@@ -95,13 +99,3 @@ def outbox_backlog(resources: Resources) -> tuple[int, float]:
     with autocommit(resources.engine) as connection:
         rows, age = connection.execute(query).one()
     return int(rows), float(age)
-
-
-def _purge(resources: Resources, statement: TextClause) -> int:
-    total = 0
-    while True:
-        with autocommit(resources.engine) as connection:
-            removed = connection.execute(statement, {"batch": PURGE_BATCH}).rowcount
-        total += removed
-        if removed < PURGE_BATCH:
-            return total

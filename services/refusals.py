@@ -77,14 +77,8 @@ def drain(resources: Resources) -> Drained:
 
 
 def purge(resources: Resources) -> int:
-    """Remove what is older than it is needed. Returns how many."""
-    total = 0
-    while True:
-        with autocommit(resources.engine) as connection:
-            removed = connection.execute(_PURGE, {"days": KEPT_DAYS, "batch": BATCH}).rowcount
-        total += removed
-        if removed < BATCH:
-            return total
+    """Remove what is older than it is needed, as much as there is time for. Returns how many."""
+    return remove_in_batches(resources, _PURGE, BATCH, days=KEPT_DAYS)
 
 
 def _insert(resources: Resources, lines: list[bytes]) -> set[int]:

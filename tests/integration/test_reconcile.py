@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from config.catalogue import BOARD
 from models.database import DatabaseUnavailableError, transaction
-from services import reconcile
+from services import purging, reconcile, refusals
 from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.board import place, publish
 from services.leaderboard.keys import BoardKeys
@@ -345,6 +345,21 @@ def test_expired_tokens_and_sessions_are_purged_in_batches_a_day_later(
     assert people.execute("SELECT count(*) FROM action_tokens") == [(len(tokens),)]
     assert people.execute("SELECT count(*) FROM sessions") == [(2,)]
     assert purge(resources) == reconcile.Purged(0, 0)
+
+
+def test_a_purge_leaves_the_rest_for_the_next_time_when_its_time_is_over(
+    resources: Resources, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "PURGE_BATCH", 3)
+    monkeypatch.setattr(purging, "MOST_SECONDS", 0.0)
+    for player in people.several(7):
+        people.token(player, age_ms=86_400_000 + 301_000)
+        refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")
+    assert [purge(resources).tokens for _ in range(4)] == [3, 3, 1, 0]
+    monkeypatch.setattr(refusals, "BATCH", 3)
+    refusals.drain(resources)
+    people.execute("UPDATE refusals SET recorded_at = now() - interval '31 days'")
+    assert [refusals.purge(resources) for _ in range(4)] == [3, 3, 1, 0]
 
 
 def test_used_tokens_are_purged_while_their_entries_stay(resources: Resources, people: People, player: Player) -> None:
