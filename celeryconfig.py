@@ -59,6 +59,8 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
 beat_max_loop_interval = 1
+beat_scheduler = "workers.beat:SteadyScheduler"
+# `expires` is a time by the clock of beat's machine and judged by that of the worker's: longer than those may differ.
 beat_schedule = {
     "drain the outbox and mend the board": {
         "task": "maintenance.reconcile",
