@@ -62,7 +62,10 @@ _FINISH = text("""
 _NIGHTLY = text("""
     INSERT INTO anticheat_states AS s (user_id, due_at)
     SELECT h.user_id, now() FROM ledger_heads h LEFT JOIN anticheat_states s USING (user_id)
-    WHERE h.seq > coalesce(s.seq, 0) AND s.due_at IS NULL OR s.parked_at IS NOT NULL
+    WHERE h.seq > coalesce(s.seq, 0) AND s.due_at IS NULL AND EXISTS (
+        SELECT FROM ledger_entries e
+        WHERE e.user_id = h.user_id AND e.kind = 'timed' AND e.seq > coalesce(s.seq, 0)
+    ) OR s.parked_at IS NOT NULL
     ON CONFLICT (user_id) DO UPDATE SET due_at = excluded.due_at, rung_at = NULL, parked_at = NULL, failures = 0
 """)
 _WAITING = text("""

@@ -155,6 +155,22 @@ def test_the_nightly_pass_rings_for_windows_that_ended_since(
         connection.rollback()
 
 
+def test_what_is_no_timed_completion_is_nothing_for_the_nightly_pass(
+    resources: Resources, people: People, player: Player
+) -> None:
+    """Once-actions and reversals are in no window, so the state never comes to them."""
+    people.have_played(player, person(hour(5), 50))
+    people.earn(player, 10)
+    people.execute(
+        "SELECT append_entry(:id, 'global', action_type, 'reversal', -points, NULL, id, NULL, NULL, '{}') "
+        "FROM ledger_entries WHERE user_id = :id AND kind = 'timed' ORDER BY seq LIMIT 1",
+        id=player.user_id,
+    )
+    assert schedule.ring_everybody(resources) == 1
+    analyse(resources, player)
+    assert schedule.ring_everybody(resources) == 0
+
+
 def test_cases_and_holds_are_counted(resources: Resources, people: People, player: Player) -> None:
     people.have_played(player, bot(hour(10), 800, 36.0))
     people.suspect(people.join())
