@@ -154,6 +154,37 @@ def test_newcomers_on_their_way_to_redis_are_not_taken_for_lost(
     assert not is_current(resources, BOARD)
 
 
+@pytest.fixture
+def counts(resources: Resources) -> Iterator[list[str]]:
+    """The statements that counted who belongs on the board."""
+    seen: list[str] = []
+
+    def watch(connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT count(*) FROM standings") and "hidden" in statement:
+            seen.append(statement)
+
+    event.listen(resources.engine, "after_cursor_execute", watch)
+    yield seen
+    event.remove(resources.engine, "after_cursor_execute", watch)
+
+
+def test_who_is_hidden_is_counted_once_and_who_is_lost_is_found_all_the_same(
+    resources: Resources, people: People, crowd: list[Player], counts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.execute("SELECT set_hidden(:id, true)", id=crowd[0].user_id)
+    drain_outbox(resources)
+    assert [sweep(resources, BOARD) for _ in range(3)] == [None] * 3
+    assert len(counts) == 1
+    resources.redis.zpopmax(KEYS.standings, 1)
+    assert sweep(resources, BOARD) == 7
+    assert resources.redis.zcard(KEYS.standings) == 6
+    assert [sweep(resources, BOARD) for _ in range(2)] == [None] * 2
+    assert len(counts) == 3
+    monkeypatch.setattr(rebuilding, "AGREED_SECONDS", 0.0)
+    assert sweep(resources, BOARD) is None
+    assert len(counts) == 4, "it is asked again now and then"
+
+
 def test_versions_still_grow_after_redis_came_back_with_older_data(
     resources: Resources, people: People, crowd: list[Player]
 ) -> None:
