@@ -5,6 +5,7 @@ and the purge of what nobody needs any more. All of it is harmless when it runs 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -16,6 +17,8 @@ from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
 from services.purging import remove_in_batches
 from services.resources import Resources
+
+log = logging.getLogger(__name__)
 
 DRAIN_BATCH = 500
 PURGE_BATCH = 1_000
@@ -81,7 +84,8 @@ def sweep(resources: Resources, board: str) -> int | None:
         return None
     with transaction(resources.engine) as connection:
         if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": SWEEP_LOCK}).scalar_one():
-            return None  # Another worker is at it.
+            log.warning("the board %s is not complete, and another worker is at rebuilding it", board)
+            return None
         return rebuild(resources, board)
 
 

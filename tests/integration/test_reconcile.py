@@ -197,11 +197,14 @@ def test_versions_still_grow_after_redis_came_back_with_older_data(
     assert publication.version > last
 
 
-def test_one_sweep_at_a_time(resources: Resources, people: People, crowd: list[Player]) -> None:
+def test_one_sweep_at_a_time_and_the_other_says_so(
+    resources: Resources, people: People, crowd: list[Player], caplog: pytest.LogCaptureFixture
+) -> None:
     resources.redis.flushall()
     with transaction(resources.engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": reconcile.SWEEP_LOCK})
         assert sweep(resources, BOARD) is None
+        assert "another worker is at rebuilding it" in caplog.text
         assert not is_current(resources, BOARD)
     assert sweep(resources, BOARD) == 7
 
