@@ -29,7 +29,8 @@ task_reject_on_worker_lost = True
 task_time_limit = 120
 task_soft_time_limit = 110
 worker_prefetch_multiplier = 1
-worker_max_memory_per_child = 400_000  # Kilobytes; a process that holds more is replaced between two tasks.
+# KiB. What counts is the most that a process ever held: one that reached it ends after its task.
+worker_max_memory_per_child = 400_000
 worker_soft_shutdown_timeout = 3.0
 worker_cancel_long_running_tasks_on_connection_loss = True
 
