@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from celery.result import denied_join_result
@@ -25,7 +26,8 @@ def working_for(resources: Resources) -> Iterator[None]:
         for module in (base, maintenance):
             patch.setattr(module, "resources", lambda: resources)
         patch.setattr(app.conf, "broker_write_url", resources.settings.celery_url)
-        app.amqp._producer_pool = None  # It is made anew for another broker.
+        amqp: Any = app.amqp
+        amqp._producer_pool = None  # It is made anew for another broker.
         yield
-    app.amqp._producer_pool = None
+    amqp._producer_pool = None
     get_settings.cache_clear()

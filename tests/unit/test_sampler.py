@@ -31,7 +31,6 @@ def no_descriptors() -> Iterator[None]:
 def test_a_sample_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(sampler, "SECONDS", 0.001)
     resources = for_requests(settings())
-    assert resources.engine
     hub = Hub(cast(Resources, None), "global", nullcontext, Loop(io_uring=False))
     measuring = gevent.spawn(sampler._forever, resources, hub)
     gevent.sleep(0.01)
