@@ -29,7 +29,8 @@ task_reject_on_worker_lost = True
 task_time_limit = 120
 task_soft_time_limit = 110
 worker_prefetch_multiplier = 1
-worker_max_memory_per_child = 400_000  # Kilobytes; a process that holds more is replaced between two tasks.
+# KiB. What counts is the most that a process ever held: one that reached it ends after its task.
+worker_max_memory_per_child = 400_000
 worker_soft_shutdown_timeout = 3.0
 worker_cancel_long_running_tasks_on_connection_loss = True
 
@@ -41,7 +42,9 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_connection_timeout = 1.0
 broker_transport_options = {
-    "visibility_timeout": 60,
+    # Longer than any task, with the few seconds that one may wait for its time before it: what is restored while its
+    # first run is still at work would be run again, ahead of all others.
+    "visibility_timeout": 150,
     "socket_timeout": 5,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
@@ -57,11 +60,13 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
 beat_max_loop_interval = 1
+beat_scheduler = "workers.beat:SteadyScheduler"
+# `expires` is a time by the clock of beat's machine and judged by that of the worker's: longer than those may differ.
 beat_schedule = {
     "drain the outbox and mend the board": {
         "task": "maintenance.reconcile",
         "schedule": 2.0,
-        "options": {"expires": 10, "ignore_result": True},
+        "options": {"expires": 120, "ignore_result": True},
     },
     "look for accounts of one hand": {
         "task": "anticheat.analyse_groups",

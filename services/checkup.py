@@ -29,9 +29,17 @@ OLDEST_POSTGRES, OLDEST_REDIS = 15, (6, 2)
 ANSWER_SECONDS = 3
 SKEW_WARN, SKEW_FAIL = 0.5, 5.0
 BEAT_SECONDS, OUTBOX_WARN, OUTBOX_FAIL = 30, 10, 30
-LAG_SECONDS = 10
+LAG_SECONDS, LAG_BYTES = 10, 64 * 2**20
 DISK_WARN, DISK_FAIL = 0.10, 0.02
 MIGRATE = "Run `fairboard migrate` with this version, as the owner of the schema."
+_WHERE_IT_IS = """
+    SELECT pg_is_in_recovery(),
+           pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+                                ELSE pg_current_wal_lsn() END, '0/0'),
+           CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+                ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END,
+           EXISTS (SELECT FROM pg_stat_wal_receiver)
+"""
 
 
 @dataclass(frozen=True)
@@ -83,19 +91,51 @@ def postgresql(resources: Resources) -> Finding:
     """Each host of the URL: is one the primary, and do the others follow?"""
     urls = split_hosts(resources.settings.database_url)
     hosts = [_host(url, alone=len(urls) == 1) for url in urls]
-    said = ", ".join(f"{name} {what}" for name, what, _, _ in hosts)
-    versions = [version for _, _, version, _ in hosts if version]
-    if not any(what == "primary" for _, what, _, _ in hosts):
+    head = max((host.at for host in hosts if host.role == "primary"), default=None)
+    said = ", ".join(f"{host.name} {host.told(head)}" for host in hosts)
+    if head is None:
         return Finding("PostgreSQL", "fail", said, "No host takes writes: look at the failover, or at the URL.")
-    if min(versions) < OLDEST_POSTGRES:
-        return Finding("PostgreSQL", "fail", f"version {min(versions)}: {said}", f"Use {OLDEST_POSTGRES} or later.")
-    if any(not healthy for _, _, _, healthy in hosts):
+    oldest = min(host.version for host in hosts if host.version)
+    if oldest < OLDEST_POSTGRES:
+        return Finding("PostgreSQL", "fail", f"version {oldest}: {said}", f"Use {OLDEST_POSTGRES} or later.")
+    if not all(host.is_well(head) for host in hosts):
         return Finding("PostgreSQL", "warn", said, "A standby is away or behind: a failover would have to wait for it.")
-    return Finding("PostgreSQL", "ok", f"version {min(versions)}: {said}")
+    return Finding("PostgreSQL", "ok", f"version {oldest}: {said}")
 
 
-def _host(url: str, *, alone: bool) -> tuple[str, str, int | None, bool]:
-    """Name, what it is, its major version, and whether it is well."""
+@dataclass(frozen=True)
+class _Host:
+    """One PostgreSQL."""
+
+    name: str
+    role: Literal["primary", "standby", "away"] = "away"
+    at: int = 0
+    """Where in the log of writes it is, in bytes."""
+    seconds: float = 0.0
+    """How old the last thing is that a standby has applied, if it has received more."""
+    follows: bool = True
+    version: int | None = None
+
+    def told(self, head: int | None) -> str:
+        """What it is, and how far behind the primary. One that receives nothing has applied all that it received."""
+        if self.role != "standby":
+            return self.role
+        if not self.follows:
+            return "standby, receives nothing"
+        if self._missing(head) > LAG_BYTES:
+            return f"standby, {self._missing(head) / 2**20:,.0f} MiB behind"
+        return f"standby, {self.seconds:.0f} s behind"
+
+    def is_well(self, head: int | None) -> bool:
+        """Whether it is the primary, or could become it at once."""
+        fresh = self.follows and self.seconds < LAG_SECONDS and self._missing(head) <= LAG_BYTES
+        return self.role == "primary" or (self.role == "standby" and fresh)
+
+    def _missing(self, head: int | None) -> int:
+        return 0 if head is None else head - self.at
+
+
+def _host(url: str, *, alone: bool) -> _Host:
     address = make_url(url)
     name = f"{address.host}:{address.port or 5432}"
     plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -104,17 +144,13 @@ def _host(url: str, *, alone: bool) -> tuple[str, str, int | None, bool]:
     except psycopg2.OperationalError:
         if alone:
             raise
-        return name, "away", None, False
+        return _Host(name)
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_is_in_recovery(), CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 "
-            "ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END"
-        )
-        standby, lag = cursor.fetchone() or (False, None)
+        cursor.execute(_WHERE_IT_IS)
+        standby, at, seconds, follows = cursor.fetchone() or (False, 0, 0, False)
     connection.close()
-    behind = float(lag or 0)
-    what = f"standby, {behind:.0f} s behind" if standby else "primary"
-    return name, what, connection.server_version // 10_000, behind < LAG_SECONDS
+    role: Literal["primary", "standby"] = "standby" if standby else "primary"
+    return _Host(name, role, int(at), float(seconds or 0), bool(follows), connection.server_version // 10_000)
 
 
 def redis(resources: Resources) -> Finding:
@@ -204,10 +240,13 @@ def beat(resources: Resources) -> Finding:
     start = "Start it: celery -A workers beat."
     if seen is None:
         return Finding("beat", "fail", "was never seen", start)
-    age = max(0.0, time.time() - seen)
+    age = time.time() - seen
+    if age < -BEAT_SECONDS:
+        said = f"last seen {-age:,.0f} s ahead of this machine's time"
+        return Finding("beat", "fail", said, "Let NTP (chrony) set the clocks; then look again whether beat runs.")
     if age > BEAT_SECONDS:
         return Finding("beat", "fail", f"last seen {age:,.0f} s ago", start)
-    return Finding("beat", "ok", f"seen {age:.0f} s ago")
+    return Finding("beat", "ok", f"seen {max(0.0, age):.0f} s ago")
 
 
 def outbox(resources: Resources) -> Finding:

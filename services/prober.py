@@ -34,7 +34,7 @@ class Watch:
     """Looks at one thing, in a thread of its own."""
 
     def __init__(self, name: str, look: Callable[[], Role], report: Report) -> None:
-        """`look` raises OSError when there is no answer in time."""
+        """`look` raises OSError when there is no answer in time. Whatever else it raises is no answer either."""
         self.name = name
         self.role: Role = "unknown"
         self._look, self._report = look, report
@@ -47,7 +47,10 @@ class Watch:
     def _run(self) -> None:
         while True:
             begun = time.monotonic()
-            self.look_once()
+            try:
+                self.look_once()
+            except Exception:
+                log.exception("the watch of %s failed", self.name)  # It must live as long as the process.
             period = LOST_PERIOD_SECONDS if self.role == "lost" else PERIOD_SECONDS
             time.sleep(max(0.0, period - (time.monotonic() - begun)))
 
@@ -55,11 +58,12 @@ class Watch:
         """Look, and tell what is seen."""
         try:
             role, self._misses = self._look(), 0
-        except OSError as error:
+        except Exception as error:  # Whatever it is, nothing was seen.
             self._misses += 1
             role = "lost" if self._misses >= MISSES else self.role
             if self._misses == MISSES:
-                log.warning("%s is lost: %s", self.name, str(error).strip())
+                surprise = not isinstance(error, OSError)
+                log.warning("%s is lost: %s", self.name, str(error).strip(), exc_info=surprise)
         if role not in {self.role, "lost"}:
             log.info("%s is %s", self.name, role)
         self.role = role

@@ -5,15 +5,20 @@ and the purge of what nobody needs any more. All of it is harmless when it runs 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from models.database import autocommit, transaction
+from services.anticheat import schedule
 from services.leaderboard.board import place
 from services.leaderboard.rebuild import is_current, rebuild
 from services.leaderboard.standings import of_players
+from services.purging import remove_in_batches
 from services.resources import Resources
+
+log = logging.getLogger(__name__)
 
 DRAIN_BATCH = 500
 PURGE_BATCH = 1_000
@@ -53,7 +58,7 @@ class Purged:
 
 
 def drain_outbox(resources: Resources) -> Drained:
-    """Place everyone who is in the outbox.
+    """Place everyone who is in the outbox, and let them be analysed.
 
     The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by
     "there is one", never by a cursor on ids, because ids commit out of order.
@@ -65,8 +70,10 @@ def drain_outbox(resources: Resources) -> Drained:
             for board in {board for board, _ in rows}:
                 users = sorted({user_id for name, user_id in rows if name == board})
                 place(resources, board, of_players(connection, board, users))
+            whose = {user_id for _, user_id in rows}
+            schedule.mark_due(connection, resources.settings.analysis_window, whose)
         drained += len(rows)
-        players |= {user_id for _, user_id in rows}
+        players |= whose
         if len(rows) < DRAIN_BATCH:
             return Drained(drained, players)
 
@@ -77,13 +84,17 @@ def sweep(resources: Resources, board: str) -> int | None:
         return None
     with transaction(resources.engine) as connection:
         if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": SWEEP_LOCK}).scalar_one():
-            return None  # Another worker is at it.
+            log.warning("the board %s is not complete, and another worker is at rebuilding it", board)
+            return None
         return rebuild(resources, board)
 
 
 def purge(resources: Resources) -> Purged:
-    """Remove tokens and sessions a day after they expired, in batches that hold no lock for long."""
-    return Purged(_purge(resources, _PURGE_TOKENS), _purge(resources, _PURGE_SESSIONS))
+    """Remove tokens and sessions a day after they expired, as many as there is time for."""
+    return Purged(
+        remove_in_batches(resources, _PURGE_TOKENS, PURGE_BATCH),
+        remove_in_batches(resources, _PURGE_SESSIONS, PURGE_BATCH),
+    )
 
 
 def outbox_backlog(resources: Resources) -> tuple[int, float]:
@@ -92,13 +103,3 @@ def outbox_backlog(resources: Resources) -> tuple[int, float]:
     with autocommit(resources.engine) as connection:
         rows, age = connection.execute(query).one()
     return int(rows), float(age)
-
-
-def _purge(resources: Resources, statement: TextClause) -> int:
-    total = 0
-    while True:
-        with autocommit(resources.engine) as connection:
-            removed = connection.execute(statement, {"batch": PURGE_BATCH}).rowcount
-        total += removed
-        if removed < PURGE_BATCH:
-            return total

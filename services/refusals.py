@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from models.database import DatabaseUnavailableError, autocommit
+from models.database import DatabaseUnavailableError, transaction
+from services.anticheat import schedule
+from services.purging import remove_in_batches
 from services.redis_client import RedisUnavailableError, translate_outage
 from services.resources import Resources
 
@@ -58,7 +60,10 @@ def note(resources: Resources, user_id: int, code: str) -> None:
 
 
 def drain(resources: Resources) -> Drained:
-    """Take all that wait to PostgreSQL. Raises RedisUnavailableError, DatabaseUnavailableError."""
+    """Take all that wait to PostgreSQL; their players will be due.
+
+    Raises RedisUnavailableError, DatabaseUnavailableError.
+    """
     taken, players = 0, set[int]()
     while True:
         with translate_outage():
@@ -72,14 +77,8 @@ def drain(resources: Resources) -> Drained:
 
 
 def purge(resources: Resources) -> int:
-    """Remove what is older than it is needed. Returns how many."""
-    total = 0
-    while True:
-        with autocommit(resources.engine) as connection:
-            removed = connection.execute(_PURGE, {"days": KEPT_DAYS, "batch": BATCH}).rowcount
-        total += removed
-        if removed < BATCH:
-            return total
+    """Remove what is older than it is needed, as much as there is time for. Returns how many."""
+    return remove_in_batches(resources, _PURGE, BATCH, days=KEPT_DAYS)
 
 
 def _insert(resources: Resources, lines: list[bytes]) -> set[int]:
@@ -90,8 +89,10 @@ def _insert(resources: Resources, lines: list[bytes]) -> set[int]:
         "times": [row.at for row in rows],
     }
     try:
-        with autocommit(resources.engine) as connection:
-            return set(connection.execute(_INSERT, columns).scalars())
+        with transaction(resources.engine) as connection:
+            players = set(connection.execute(_INSERT, columns).scalars())
+            schedule.mark_due(connection, resources.settings.analysis_window, players)
+            return players
     except DatabaseUnavailableError:
         with suppress(RedisUnavailableError), translate_outage():
             resources.redis.lpush(LIST, *reversed(lines))

@@ -67,6 +67,11 @@ class Resources:
         return client
 
     @cached_property
+    def broker(self) -> Redis:
+        """The Redis of Celery's queues."""
+        return make_redis(self.settings.celery_url, deadline=self.redis_deadline)
+
+    @cached_property
     def quick(self) -> Commands:
         """The same Redis for the hottest paths."""
         return quick_commands(self.redis)

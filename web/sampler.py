@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import cast
 
@@ -16,6 +17,8 @@ from services.resources import Resources
 from web.context import RESOURCES
 from web.sockets.endpoint import HUB
 from web.sockets.hub import Hub
+
+log = logging.getLogger(__name__)
 
 SECONDS = 0.5
 
@@ -49,8 +52,11 @@ def _forever(own: Resources, hub: Hub) -> None:
     memory, asked = Memory(), time.perf_counter()
     while True:
         gevent.sleep(SECONDS)
-        LOOP_LAG.observe(max(0.0, time.perf_counter() - asked - SECONDS))
-        asked = time.perf_counter()  # What follows takes time as well.
-        CONNECTIONS.labels("in use").set(cast(QueuePool, own.engine.pool).checkedout())
-        PLAYERS_ONLINE.set(hub.players_online)
-        MEMORY.set(memory.tidied())
+        late, asked = time.perf_counter() - asked - SECONDS, time.perf_counter()  # What follows takes time as well.
+        try:
+            LOOP_LAG.observe(max(0.0, late))
+            CONNECTIONS.labels("in use").set(cast(QueuePool, own.engine.pool).checkedout())
+            PLAYERS_ONLINE.set(hub.players_online)
+            MEMORY.set(memory.tidied())
+        except Exception:
+            log.exception("a sample failed")  # Out of descriptors, say. The next one may be better.

@@ -20,10 +20,9 @@ def reconcile() -> dict[str, Any]:
     rebuilt = services.sweep(resources(), BOARD)
     drained = services.drain_outbox(resources())
     refused = refusals.drain(resources())
-    schedule.mark_due(resources(), drained.players | refused.players)
     due = schedule.take_due(resources())
     for user_id in due:
-        analyse_player.apply_async(kwargs={"user": user_id})
+        analyse_player.apply_async(kwargs={"user": user_id}, expires=schedule.LEASE_SECONDS)
     publication = publish(resources(), BOARD)
     if publication.retry_ms is not None:
         recompute.apply_async(countdown=publication.retry_ms / 1000)

@@ -15,8 +15,10 @@ from services.resources import Resources
 
 MOST_FAILURES = 5
 RING_BATCH = 1_000
+"""Players who are asked for at the same time, and so many messages may lie in the queue before no more are added."""
+QUEUE = "anticheat"
 LEASE_SECONDS = 600
-"""After this long an analysis that neither ended nor failed is asked for again."""
+"""After this long an analysis that neither ended nor failed is asked for again, and the message before has expired."""
 NIGHTLY_LOCK = 0xFA12B0A3E
 ANALYSES = "anticheat:{analyses}"
 """A hash in Redis: analyses by what they came to."""
@@ -31,7 +33,10 @@ _RING = text("""
     UPDATE anticheat_states SET rung_at = now() WHERE user_id IN (
         SELECT user_id FROM anticheat_states
         WHERE due_at <= now() AND (rung_at IS NULL OR rung_at < now() - make_interval(secs => :lease))
-        ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED
+        ORDER BY due_at LIMIT greatest(0, :batch - (
+            SELECT count(*) FROM anticheat_states
+            WHERE due_at <= now() AND rung_at >= now() - make_interval(secs => :lease)
+        )) FOR UPDATE SKIP LOCKED
     ) RETURNING user_id
 """)
 _BEGIN = text("""
@@ -57,7 +62,10 @@ _FINISH = text("""
 _NIGHTLY = text("""
     INSERT INTO anticheat_states AS s (user_id, due_at)
     SELECT h.user_id, now() FROM ledger_heads h LEFT JOIN anticheat_states s USING (user_id)
-    WHERE h.seq > coalesce(s.seq, 0) AND s.due_at IS NULL OR s.parked_at IS NOT NULL
+    WHERE h.seq > coalesce(s.seq, 0) AND s.due_at IS NULL AND EXISTS (
+        SELECT FROM ledger_entries e
+        WHERE e.user_id = h.user_id AND e.kind = 'timed' AND e.seq > coalesce(s.seq, 0)
+    ) OR s.parked_at IS NOT NULL
     ON CONFLICT (user_id) DO UPDATE SET due_at = excluded.due_at, rung_at = NULL, parked_at = NULL, failures = 0
 """)
 _WAITING = text("""
@@ -83,18 +91,33 @@ class Backlog:
     held: int
 
 
-def mark_due(resources: Resources, players: Iterable[int]) -> None:
-    """These players have done something: they are due when the window since the first of it is over."""
+def mark_due(connection: Connection, window_seconds: int, players: Iterable[int]) -> None:
+    """These players have done something: they are due when the window since the first of it is over.
+
+    It belongs in the transaction that takes away what told of it, or a failure in between forgets them.
+    """
     ordered = sorted(players)
     if ordered:
-        with autocommit(resources.engine) as connection:
-            connection.execute(_DUE, {"players": ordered, "window": resources.settings.analysis_window})
+        connection.execute(_DUE, {"players": ordered, "window": window_seconds})
 
 
 def take_due(resources: Resources) -> list[int]:
-    """Players to ask an analysis for now, those who wait longest first. Each is given once."""
+    """Players to ask an analysis for now, those who wait longest first. Each is given once within the lease.
+
+    Nobody is given while many are asked for already, or the queue is full of messages that nobody takes: those that
+    have expired lie there too until a worker comes.
+    """
+    if _queued(resources) >= RING_BATCH:
+        return []
     with autocommit(resources.engine) as connection:
         return list(connection.execute(_RING, {"lease": LEASE_SECONDS, "batch": RING_BATCH}).scalars())
+
+
+def _queued(resources: Resources) -> int:
+    """Messages in the analysis's queue."""
+    with translate_outage():
+        found: Any = resources.broker.llen(QUEUE)
+    return int(found)
 
 
 def ring_everybody(resources: Resources) -> int | None:

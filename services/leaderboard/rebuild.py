@@ -39,6 +39,9 @@ _MARK = text(
 _READ_MARK = text("SELECT rebuild_mark FROM boards WHERE name = :board")
 Progress = Callable[[int, int], None]
 """Called with the players done and their number."""
+AGREED_SECONDS = 60.0
+_agreed: dict[str, tuple[int, float]] = {}
+"""By board: how many known players were off it when PostgreSQL last agreed that all of them belong off it, and when."""
 
 
 _COUNT = text("SELECT count(*) FROM standings WHERE board = :board")
@@ -80,6 +83,7 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     if done is None or not resources.finish_rebuild_script(finish, [name, forgotten]):
         return None
     _remember(resources, board, run_id)
+    _agreed.pop(board, None)
     log.info("rebuilt board %s: %d players", board, done)
     return done
 
@@ -98,22 +102,36 @@ def is_current(resources: Resources, board: str) -> bool:
 
 
 def _has_lost_players(resources: Resources, keys: BoardKeys) -> bool:
-    """Whether the board ranks fewer players than PostgreSQL did, which is only counted if some known player is off it.
+    """Whether the board ranks fewer players than PostgreSQL did, which is only counted if some known player is off it,
 
-    It is given a moment for those who were on their way to Redis. Who comes meanwhile is not waited for: where many do,
-    some are always on their way.
+    and not as long as their number is one that PostgreSQL has agreed to lately: who is hidden stays off the board.
+    The board is given a moment for those who were on their way to Redis. Who comes meanwhile is not waited for: where
+    many do, some are always on their way.
     """
-    with translate_outage():
-        known, ranked = resources.redis.hlen(keys.players), _ranked(resources, keys)
-    if ranked and ranked >= known:
+    known, ranked = resources.quick.call(("HLEN", keys.players), ("ZCARD", keys.standings))
+    off = known - ranked
+    if ranked and (off <= 0 or _is_agreed(keys.board, off)):
         return False
-    with autocommit(resources.engine) as connection:
-        query = text("SELECT count(*) FROM standings WHERE board = :board AND score > 0 AND NOT hidden")
-        wanted = int(connection.execute(query, {"board": keys.board}).scalar_one())
+    wanted = _wanted(resources, keys.board)
+    if ranked >= wanted:
+        _agreed[keys.board] = off, time.monotonic()
     if _ranked(resources, keys) >= wanted:
         return False
     time.sleep(SETTLE_SECONDS)
     return _ranked(resources, keys) < wanted
+
+
+def _is_agreed(board: str, off: int) -> bool:
+    """Not for ever, because one who is lost while another comes back into view leaves the number as it was."""
+    number, when = _agreed.get(board, (-1, 0.0))
+    return number == off and time.monotonic() - when < AGREED_SECONDS
+
+
+def _wanted(resources: Resources, board: str) -> int:
+    """How many players PostgreSQL ranks."""
+    query = text("SELECT count(*) FROM standings WHERE board = :board AND score > 0 AND NOT hidden")
+    with autocommit(resources.engine) as connection:
+        return int(connection.execute(query, {"board": board}).scalar_one())
 
 
 def _ranked(resources: Resources, keys: BoardKeys) -> int:

@@ -11,7 +11,7 @@ from services.anticheat import analysis, schedule, stored
 from services.anticheat.analysis import analyse_player
 from services.resources import Resources
 from services.sessions import Player
-from tests.support.histories import analyse, bot, evidence, hour, person, state_of
+from tests.support.histories import analyse, bot, evidence, hour, mark_due, person, state_of
 from tests.support.people import People
 
 
@@ -46,7 +46,7 @@ def test_a_failure_is_tried_again_then_parked_and_the_others_go_on(
     assert analyse(resources, other).outcome == "flag medium: regularity"
     assert analyse(resources, player).outcome == "parked"
     assert (schedule.backlog(resources).parked, evidence(people, player)) == (1, [])
-    schedule.mark_due(resources, [player.user_id])
+    mark_due(resources, [player.user_id])
     assert state_of(people, player).due_at is None, "parked is parked, whatever they play"
     monkeypatch.undo()
     assert schedule.ring_everybody(resources) == 1
@@ -74,7 +74,7 @@ def test_two_at_once_are_one(resources: Resources, people: People, player: Playe
 
 def test_what_is_due(resources: Resources, people: People) -> None:
     players = [player.user_id for player in people.several(3)]
-    schedule.mark_due(resources, players)
+    mark_due(resources, players)
     assert schedule.take_due(resources) == []
     people.execute("UPDATE anticheat_states SET due_at = now() - interval '9 s' WHERE user_id <> :id", id=players[2])
     waiting = schedule.backlog(resources)
@@ -88,6 +88,39 @@ def test_what_is_due(resources: Resources, people: People) -> None:
         analyse_player(resources, user_id)
     assert schedule.backlog(resources).due == 0
     assert schedule.backlog(resources).analyses == {"none": 2}
+
+
+def test_so_many_are_asked_for_at_once_however_long_nobody_comes(resources: Resources, people: People) -> None:
+    """Each message expires when its player may be asked for again, so what counts is who was asked for lately."""
+    lately = "SELECT count(*) FROM anticheat_states WHERE rung_at > now() - make_interval(secs => :lease)"
+    many_due(people, 1_500)
+    assert len(schedule.take_due(resources)) == schedule.RING_BATCH
+    assert schedule.take_due(resources) == []
+    people.execute("UPDATE anticheat_states SET rung_at = rung_at - interval '1 hour'")
+    again = schedule.take_due(resources) + schedule.take_due(resources)
+    assert len(again) == len(set(again)) == schedule.RING_BATCH
+    assert people.execute(lately, lease=schedule.LEASE_SECONDS) == [(schedule.RING_BATCH,)]
+    assert schedule.begin(resources, again[0])
+    assert len(schedule.take_due(resources)) == 1, "one that is being analysed leaves its place to the next"
+
+
+def test_nobody_is_asked_for_while_the_queue_is_full(resources: Resources, people: People) -> None:
+    """What has expired lies in the queue until a worker comes, so hours without one would fill the broker."""
+    many_due(people, 1)
+    resources.broker.rpush(schedule.QUEUE, *["expired"] * schedule.RING_BATCH)
+    assert schedule.take_due(resources) == []
+    resources.broker.lpop(schedule.QUEUE)
+    assert len(schedule.take_due(resources)) == 1
+
+
+def many_due(people: People, number: int) -> None:
+    """Players who have been due for a minute."""
+    people.execute(
+        "WITH made AS (INSERT INTO users (username, username_key, password_hash) "
+        "SELECT 'due ' || n, 'due ' || n, '' FROM generate_series(1, :number) n RETURNING id) "
+        "INSERT INTO anticheat_states (user_id, due_at) SELECT id, now() - interval '1 minute' FROM made",
+        number=number,
+    )
 
 
 def test_who_plays_during_the_analysis_is_due_again(
@@ -120,6 +153,22 @@ def test_the_nightly_pass_rings_for_windows_that_ended_since(
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schedule.NIGHTLY_LOCK})")
         assert schedule.ring_everybody(resources) is None
         connection.rollback()
+
+
+def test_what_is_no_timed_completion_is_nothing_for_the_nightly_pass(
+    resources: Resources, people: People, player: Player
+) -> None:
+    """Once-actions and reversals are in no window, so the state never comes to them."""
+    people.have_played(player, person(hour(5), 50))
+    people.earn(player, 10)
+    people.execute(
+        "SELECT append_entry(:id, 'global', action_type, 'reversal', -points, NULL, id, NULL, NULL, '{}') "
+        "FROM ledger_entries WHERE user_id = :id AND kind = 'timed' ORDER BY seq LIMIT 1",
+        id=player.user_id,
+    )
+    assert schedule.ring_everybody(resources) == 1
+    analyse(resources, player)
+    assert schedule.ring_everybody(resources) == 0
 
 
 def test_cases_and_holds_are_counted(resources: Resources, people: People, player: Player) -> None:

@@ -75,6 +75,9 @@ def test_a_beat_that_is_gone_or_never_was(resources: Resources) -> None:
     resources.redis.set(task_metrics.BEAT, time.time() - 100)
     assert "100 s ago" in checkup.beat(resources).said
     assert checkup.beat(resources).level == "fail"
+    resources.redis.set(task_metrics.BEAT, time.time() + 100)
+    assert "100 s ahead of this machine's time" in checkup.beat(resources).said
+    assert checkup.beat(resources).level == "fail"
 
 
 @pytest.mark.parametrize(("age", "level"), [(1, "ok"), (15, "warn"), (40, "fail")])

@@ -30,6 +30,7 @@ from models.database import (
 from models.migrate import upgrade
 from models.nodes import Nodes, split_hosts
 from models.patience import Patience
+from services import checkup
 from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.rebuild import rebuild
 from services.reconcile import drain_outbox
@@ -251,6 +252,33 @@ def test_what_a_standby_does_not_have_yet_is_on_the_rebuilt_board(
         _ask(pair.standby, "SELECT pg_wal_replay_resume()")
 
 
+def test_doctor_sees_a_standby_that_is_behind_or_receives_nothing(
+    pair: Pair, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that receives nothing has applied all that it received, and is all the same behind."""
+    extensions.set_wait_callback(None)
+    with opened(make_settings(servers, database_url=pair.url())) as resources:
+        wait_for(lambda: "standby, 0 s behind" in checkup.postgresql(resources).said, 10)
+        assert checkup.postgresql(resources).level == "ok"
+        source = _ask(pair.standby, "SHOW primary_conninfo")
+        _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = ''")
+        try:
+            wait_for(lambda: "standby, receives nothing" in checkup.postgresql(resources).said, 10)
+            assert checkup.postgresql(resources).level == "warn"
+            _configure(pair.primary, "INSERT INTO boards (name) VALUES ('later')")
+        finally:
+            _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = %s", source)
+        _ask(pair.standby, "SELECT pg_wal_replay_pause()")
+        try:
+            _configure(pair.primary, "INSERT INTO boards (name) VALUES ('latest')")
+            monkeypatch.setattr(checkup, "LAG_BYTES", 0)
+            wait_for(lambda: "standby, 0 MiB behind" in checkup.postgresql(resources).said, 10)
+            assert checkup.postgresql(resources).level == "warn"
+        finally:
+            _ask(pair.standby, "SELECT pg_wal_replay_resume()")
+    wait_for(lambda: "latest" in _boards(pair.standby), 10)
+
+
 def test_the_primary_is_found_and_followed(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # The last one: there are two primaries afterwards.
@@ -288,6 +316,12 @@ def _add(engine: Engine, way: str) -> None:
 def _cancel_commit(server: HastyPostgres) -> None:
     query = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     wait_for(lambda: _ask(server, query) != 0, 20, "a commit that waits")
+
+
+def _configure(server: HastyPostgres, statement: str, *parameters: object) -> None:
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        cursor.execute("SELECT pg_reload_conf()")
 
 
 def _ask(server: HastyPostgres, query: str) -> object:

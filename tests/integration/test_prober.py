@@ -10,7 +10,8 @@ from psycopg2 import extensions
 from models import nodes
 from models.database import use_deadline
 from models.nodes import Nodes
-from services.prober import MISSES, Prober
+from services import prober as probing
+from services.prober import MISSES, Prober, Role, Watch
 from services.resources import Resources
 from tests.support.ground import Servers, make_settings, opened
 from tests.support.stack import Stack
@@ -46,6 +47,30 @@ def test_it_knows_the_primary_and_what_is_lost(servers: Servers, watched: Resour
     own = f"127.0.0.1:{servers.postgres.port}"
     assert seen == {"127.0.0.1:1": "lost", own: "primary", "redis": "up"}
     assert (prober.primary, prober.primary_lost) == (own, False)
+
+
+def test_whatever_goes_wrong_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that surprises is no answer, and a report that fails is made again."""
+    monkeypatch.setattr(probing, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(probing, "LOST_PERIOD_SECONDS", 0.0)
+    looks: Iterator[object] = iter([*["up"] * 2, *[ZeroDivisionError("a bug of ours")] * MISSES, "up", SystemExit()])
+    seen: list[str] = []
+
+    def look() -> Role:
+        answer = next(looks)
+        if isinstance(answer, BaseException):
+            raise answer
+        return "up"
+
+    def report(name: str, role: Role) -> None:
+        seen.append(role)
+        if len(seen) == 1:
+            raise OSError("no room on the disk")
+
+    watch = Watch("what surprises", look, report)
+    with pytest.raises(SystemExit):
+        watch._run()
+    assert seen == ["up", "up", "up", "lost", "up"]
 
 
 def test_a_frozen_primary_is_lost_after_two_looks_and_not_tried_again(servers: Servers, watched: Resources) -> None:

@@ -17,6 +17,7 @@ from services.leaderboard.rebuild import rebuild
 from services.resources import Resources
 from services.sessions import Player
 from services.verify import verify
+from tests.support.histories import mark_due
 from tests.support.people import People
 from tests.support.race import PROCESSES, Race, outcome
 
@@ -137,10 +138,10 @@ def test_no_player_gets_in_more_than_ten_times_a_minute(race: Race, player: Play
 
 def test_an_analysis_is_rung_once_a_window(resources: Resources, race: Race, people: People) -> None:
     players = [player.user_id for player in people.several(5)]
-    race.run(schedule.mark_due, players)
+    race.run(mark_due, players)
     people.execute("UPDATE anticheat_states SET due_at = now()")
     assert sorted(chain(*race.run(schedule.take_due))) == players
-    schedule.mark_due(resources, players)
+    mark_due(resources, players)
     assert schedule.take_due(resources) == []
 
 

@@ -1,4 +1,4 @@
-"""What mends the board: the outbox, the sweep, the rebuild; and the purge."""
+"""What mends the board: the outbox, the sweep, the rebuild."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.board import place, publish
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.rebuild import is_current, rebuild
-from services.reconcile import drain_outbox, outbox_backlog, purge, sweep
+from services.reconcile import drain_outbox, outbox_backlog, sweep
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
@@ -154,6 +154,37 @@ def test_newcomers_on_their_way_to_redis_are_not_taken_for_lost(
     assert not is_current(resources, BOARD)
 
 
+@pytest.fixture
+def counts(resources: Resources) -> Iterator[list[str]]:
+    """The statements that counted who belongs on the board."""
+    seen: list[str] = []
+
+    def watch(connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT count(*) FROM standings") and "hidden" in statement:
+            seen.append(statement)
+
+    event.listen(resources.engine, "after_cursor_execute", watch)
+    yield seen
+    event.remove(resources.engine, "after_cursor_execute", watch)
+
+
+def test_who_is_hidden_is_counted_once_and_who_is_lost_is_found_all_the_same(
+    resources: Resources, people: People, crowd: list[Player], counts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.execute("SELECT set_hidden(:id, true)", id=crowd[0].user_id)
+    drain_outbox(resources)
+    assert [sweep(resources, BOARD) for _ in range(3)] == [None] * 3
+    assert len(counts) == 1
+    resources.redis.zpopmax(KEYS.standings, 1)
+    assert sweep(resources, BOARD) == 7
+    assert resources.redis.zcard(KEYS.standings) == 6
+    assert [sweep(resources, BOARD) for _ in range(2)] == [None] * 2
+    assert len(counts) == 3
+    monkeypatch.setattr(rebuilding, "AGREED_SECONDS", 0.0)
+    assert sweep(resources, BOARD) is None
+    assert len(counts) == 4, "it is asked again now and then"
+
+
 def test_versions_still_grow_after_redis_came_back_with_older_data(
     resources: Resources, people: People, crowd: list[Player]
 ) -> None:
@@ -166,11 +197,14 @@ def test_versions_still_grow_after_redis_came_back_with_older_data(
     assert publication.version > last
 
 
-def test_one_sweep_at_a_time(resources: Resources, people: People, crowd: list[Player]) -> None:
+def test_one_sweep_at_a_time_and_the_other_says_so(
+    resources: Resources, people: People, crowd: list[Player], caplog: pytest.LogCaptureFixture
+) -> None:
     resources.redis.flushall()
     with transaction(resources.engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": reconcile.SWEEP_LOCK})
         assert sweep(resources, BOARD) is None
+        assert "another worker is at rebuilding it" in caplog.text
         assert not is_current(resources, BOARD)
     assert sweep(resources, BOARD) == 7
 
@@ -312,43 +346,3 @@ def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd:
     with pytest.raises(ZeroDivisionError):
         rebuild(resources, BOARD, die)
     assert rebuild(resources, BOARD) == 7
-
-
-@pytest.fixture
-def deletions(resources: Resources) -> Iterator[list[int]]:
-    """How many rows each DELETE removed."""
-    removed: list[int] = []
-
-    def watch(connection: object, cursor: Any, statement: str, *_: object) -> None:
-        if statement.lstrip().startswith("DELETE"):
-            removed.append(cursor.rowcount)
-
-    event.listen(resources.engine, "after_cursor_execute", watch)
-    yield removed
-    event.remove(resources.engine, "after_cursor_execute", watch)
-
-
-def test_expired_tokens_and_sessions_are_purged_in_batches_a_day_later(
-    resources: Resources, people: People, deletions: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconcile, "PURGE_BATCH", 3)
-    day = 86_400_000
-    old, young = people.several(7), people.several(2)
-    for player in old:
-        people.token(player, age_ms=day + 301_000)
-    tokens = [people.token(player, age_ms=day + 290_000) for player in young]
-    people.execute(
-        "UPDATE sessions SET expires_at = now() - interval '25 hours' WHERE user_id <= :last", last=old[-1].user_id
-    )
-    assert purge(resources) == reconcile.Purged(tokens=7, sessions=7)
-    assert deletions == [3, 3, 1, 3, 3, 1]
-    assert people.execute("SELECT count(*) FROM action_tokens") == [(len(tokens),)]
-    assert people.execute("SELECT count(*) FROM sessions") == [(2,)]
-    assert purge(resources) == reconcile.Purged(0, 0)
-
-
-def test_used_tokens_are_purged_while_their_entries_stay(resources: Resources, people: People, player: Player) -> None:
-    people.complete(player)
-    people.execute("UPDATE action_tokens SET expires_at = now() - interval '2 days'")
-    assert purge(resources).tokens == 1
-    assert list(verify(resources, BOARD)) == []

@@ -60,6 +60,25 @@ def test_an_outage_loses_nothing_that_was_noted(
     assert people.execute("SELECT code FROM refusals ORDER BY id") == [("FIRST",), ("SECOND",)]
 
 
+def test_who_was_refused_is_due_whatever_fails_afterwards(
+    resources: Resources, people: People, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first batch is taken, and the server is gone before the second."""
+    monkeypatch.setattr(refusals, "BATCH", 1)
+    real = refusals._insert
+    for _ in range(2):
+        refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")
+
+    def insert_one(resources: Resources, lines: list[bytes]) -> set[int]:
+        monkeypatch.setattr(refusals, "_insert", None)  # It cannot be called.
+        return real(resources, lines)
+
+    monkeypatch.setattr(refusals, "_insert", insert_one)
+    with pytest.raises(TypeError):
+        refusals.drain(resources)
+    assert people.execute("SELECT user_id FROM anticheat_states WHERE due_at IS NOT NULL") == [(player.user_id,)]
+
+
 def test_nobody_who_is_not_there_and_nothing_for_ever(resources: Resources, people: People, player: Player) -> None:
     refusals.note(resources, 999_999_999, "RATE_LIMIT_EXCEEDED")
     refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")

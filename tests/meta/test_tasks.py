@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
 
 import celeryconfig
 from cli.parts import PARTS, QUEUES
+from services import purging
+from services.anticheat import together
 from tests.processes import ROOT
 from web import doorbell
 from web.metrics import QUEUES as MEASURED
 from workers import app
+from workers.base import DATABASE_SECONDS, FairboardTask
 
 EXPECTED = {
     "leaderboard.recompute": "leaderboard",
@@ -82,6 +86,20 @@ def test_web_and_workers_talk_through_the_same_settings() -> None:
     other = Celery("probe", config_source="celeryconfig")
     assert other.conf.broker_url == app.conf.broker_url
     assert other.conf.accept_content == ["json"]
+
+
+def test_a_task_ends_before_it_is_taken_for_lost() -> None:
+    """What is restored too early runs twice at once. A retry waits for its time first, unacknowledged all the while."""
+    longest = max(together.MOST_SECONDS, 3 * purging.MOST_SECONDS)
+    assert longest + 3 * DATABASE_SECONDS < celeryconfig.task_soft_time_limit < celeryconfig.task_time_limit
+    waiting = celeryconfig.task_time_limit + FairboardTask.retry_backoff_max
+    assert waiting < celeryconfig.broker_transport_options["visibility_timeout"]
+
+
+def test_what_waits_for_a_worker_outlives_a_difference_of_clocks() -> None:
+    """`expires` is a time by beat's clock, and the worker's judges it."""
+    schedule: dict[str, Any] = celeryconfig.beat_schedule
+    assert min(entry["options"]["expires"] for entry in schedule.values()) >= 120
 
 
 def test_task_files_are_thin() -> None:

@@ -6,6 +6,8 @@ import random
 import time
 from typing import Any
 
+from models.database import autocommit
+from services.anticheat import schedule
 from services.anticheat.analysis import Look, analyse_player
 from services.anticheat.events import WINDOW_SECONDS, Event
 from services.resources import Resources
@@ -53,3 +55,9 @@ def state_of(people: People, player: Player) -> Any:
 def analyse(resources: Resources, player: Player) -> Look:
     """Look at a player, as the task does."""
     return analyse_player(resources, player.user_id)
+
+
+def mark_due(resources: Resources, players: list[int]) -> None:
+    """Note that these players have done something, as those who drain what they did."""
+    with autocommit(resources.engine) as connection:
+        schedule.mark_due(connection, resources.settings.analysis_window, players)

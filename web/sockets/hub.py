@@ -47,6 +47,8 @@ ASKERS = 32
 GOODBYES, GOODBYE_PAUSE = 500, 0.1
 """So many clients are told of a restart at once, then there is a pause: they come back as they were sent away."""
 LAST_WORDS_SECONDS = 1.0
+CATCH_UP_SECONDS = 1.0
+"""Between two attempts to find out what was missed."""
 NOTICE_SECONDS = 0.2
 """How long it takes another process to notice that a socket has ended, and to say so."""
 ON_THE_WAY_SECONDS = 10.0
@@ -87,7 +89,7 @@ class Hub:
         self._joining: dict[Member, None] = {}
         self._ends: dict[int, float] = {}
         """Whose sessions ended lately, and when, in that order."""
-        self._join_wanted, self._board_wanted = Event(), Event()
+        self._join_wanted, self._board_wanted, self._missed = Event(), Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
         self._started = False
 
@@ -220,25 +222,34 @@ class Hub:
 
     def subscribed(self) -> None:
         """Find out what was missed: boards, and sessions that ended."""
-        gevent.spawn(self._catch_up)
+        self._missed.set()
 
     def _catch_up(self) -> None:
+        """One turn: what was missed, again and again until it could be read. Nobody else would tell it."""
+        self._missed.wait()
+        self._missed.clear()
         try:
-            self.board_changed(read_board(self._resources, self._name).body.decode())
-            members = [member for held in list(self._players.values()) for member in held if member.session_id]
-            for start in range(0, len(members), sessions.MAX_ASKED):
-                known = {str(member.session_id): member for member in members[start : start + sessions.MAX_ASKED]}
-                for session_id, reason in sessions.ended_among(self._resources, list(known)):
-                    self.session_ended(known[session_id].user_id or ANYBODY, session_id, reason)
-        except FairboardError as error:
-            log.warning("what was missed could not be read: %s", error.code)
+            self._read_what_was_missed()
+        except Exception as error:
+            surprise = not isinstance(error, FairboardError)
+            log.warning("what was missed could not be read: %s", type(error).__name__, exc_info=surprise)
+            gevent.sleep(CATCH_UP_SECONDS)
+            self._missed.set()
+
+    def _read_what_was_missed(self) -> None:
+        self.board_changed(read_board(self._resources, self._name).body.decode())
+        members = [member for held in list(self._players.values()) for member in held if member.session_id]
+        for start in range(0, len(members), sessions.MAX_ASKED):
+            known = {str(member.session_id): member for member in members[start : start + sessions.MAX_ASKED]}
+            for session_id, reason in sessions.ended_among(self._resources, list(known)):
+                self.session_ended(known[session_id].user_id or ANYBODY, session_id, reason)
 
     # What runs for as long as the process does
 
     def _start(self) -> None:
         self._started = True
         self._channel.start()
-        own = (self._answer_joins, self._send_newest, self._places.give_back, self._places.renew)
+        own = (self._answer_joins, self._send_newest, self._catch_up, self._places.give_back, self._places.renew)
         for turn in (*own, *[self._answer_one] * ASKERS):
             gevent.spawn(_forever, turn)
 
@@ -249,16 +260,26 @@ class Hub:
         self._channel.wait(self._resources.redis_deadline)
         waiting, self._joining = list(self._joining), {}
         try:
-            body = read_board(self._resources, self._name).body.decode()
+            self._begin(waiting)
         except ServiceUnavailable as error:
-            for member in waiting:
-                self.leave(member)
-                member.refuse(error)
-            return
+            self._refuse(waiting, error)
+        except Exception:
+            log.exception("who joined could not be answered")
+            self._refuse(waiting, InternalError())
+
+    def _begin(self, waiting: Sequence[Member]) -> None:
+        body = read_board(self._resources, self._name).body.decode()
         version, frame = int(json.loads(body)["version"]), event_frame("leaderboard:initial", body)
         for member in in_turns(waiting):
             if member.watching and member not in self._joining:
                 member.begin(version, frame)
+
+    def _refuse(self, waiting: Sequence[Member], error: FairboardError) -> None:
+        """Tell those who wait still that they have to join again. Without a first board they would hear nothing."""
+        for member in waiting:
+            if member.watching and member.version == NOTHING_YET and member not in self._joining:
+                self.leave(member)
+                member.refuse(error)
 
     def _send_newest(self) -> None:
         """One turn: the newest board to everybody who has not seen it and can take it.

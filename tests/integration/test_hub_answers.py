@@ -1,0 +1,59 @@
+"""What the hub does when it cannot read the board, of which Redis holds something that nobody expects."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+
+from config.catalogue import BOARD
+from services.leaderboard.keys import BoardKeys
+from services.resources import Resources
+from web.sockets import hub as hubs
+from web.sockets.hub import Hub
+from web.sockets.loop import Loop
+from web.sockets.member import ANYBODY, Member
+
+TOP10 = BoardKeys(BOARD).top10
+
+
+@pytest.fixture
+def hub(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub whose subscription stands, and which waits for nothing."""
+    monkeypatch.setattr(hubs, "CATCH_UP_SECONDS", 0.0)
+    made = Hub(resources, BOARD, nullcontext, Loop())
+    made._channel._open.set()
+    resources.redis.delete(TOP10)
+    resources.redis.lpush(TOP10, "a list")
+    yield made
+    for peer in made.loop.peers():
+        made.loop.drop(peer)
+
+
+def test_who_joins_is_told_that_it_failed_and_may_join_again(hub: Hub, resources: Resources) -> None:
+    here, there = socket.socketpair()
+    with there:
+        there.settimeout(5)
+        member = Member(hub, here, leave_at=float("inf"))
+        member.user_id = ANYBODY
+        hub.loop.adopt(member)
+        hub.join(member)
+        hub._answer_joins()
+        assert b"INTERNAL_ERROR" in there.recv(10_000)
+        assert (member.watching, member.closing) == (False, False)
+        resources.redis.delete(TOP10)
+        hub.join(member)
+        hub._answer_joins()
+        assert b"leaderboard:initial" in there.recv(10_000)
+
+
+def test_what_was_missed_is_asked_for_until_it_can_be_read(hub: Hub, resources: Resources) -> None:
+    hub.subscribed()
+    hub._catch_up()
+    assert hub._missed.is_set(), "nobody else would tell it"
+    resources.redis.delete(TOP10)
+    hub._catch_up()
+    assert hub.board is not None
+    assert not hub._missed.is_set()
