@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from psycopg2.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
 
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 20
+"""How often an upgrade is tried while somebody reads a table for long."""
+PAUSE_SECONDS = 2.0
+"""Between two attempts, for those who had to wait behind the first."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -19,8 +29,20 @@ def alembic_config(url: str) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema to a revision. Harmless when it is there already or when two run at once."""
-    command.upgrade(alembic_config(url), revision)
+    """Bring the schema to a revision. Harmless when it is there already or when two run at once.
+
+    An attempt changes all or nothing, and gives up after a second at a table that is in use.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            command.upgrade(alembic_config(url), revision)
+        except (OperationalError, LockNotAvailable) as error:
+            if not left or not isinstance(getattr(error, "orig", error), LockNotAvailable):
+                raise
+            log.warning("A table is in use; the schema is left as it was and tried again in %.0f s.", PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def check(url: str) -> None:

@@ -18,7 +18,8 @@ def run() -> None:
     engine = create_engine(split_hosts(url)[0], creator=Nodes(url, {}).connect, poolclass=pool.NullPool)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        # Less than a request waits for PostgreSQL: whoever comes after us for the same table waits as long as we do.
+        connection.execute(text("SET LOCAL lock_timeout = '1s'"))
         context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
         context.run_migrations()
 

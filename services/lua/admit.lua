@@ -7,7 +7,8 @@
 -- Returns  {session or '', milliseconds to wait (0: let in)}
 --
 -- A window of `limit` calls is full when the limit-th newest call still lies in it, so looking at one element per window
--- is exact. Times are Redis's own, so that web servers' clocks need not agree.
+-- is exact. Times are Redis's own, so that web servers' clocks need not agree. After that clock was set back, a call of the
+-- future counts in no window: it would bar the player until it is past. The ledger holds the limits all the same.
 local session = ''
 if KEYS[2] then
   session = redis.call('GET', KEYS[2]) or ''
@@ -18,7 +19,7 @@ local now = time[1] * 1000000 + time[2]
 local wait = 0
 for i = 2, #ARGV, 2 do
   local earliest = redis.call('LINDEX', KEYS[1], -ARGV[i])
-  if earliest then
+  if earliest and tonumber(earliest) <= now then
     wait = math.max(wait, earliest + ARGV[i + 1] * 1000 - now)
   end
 end

@@ -122,6 +122,16 @@ def test_ten_calls_a_minute_and_the_eleventh_waits_at_most_sixty_seconds(resourc
     assert 55 <= refused(resources, player) <= 60
 
 
+def test_a_clock_that_is_set_back_bars_nobody_until_it_has_caught_up(resources: Resources, player: Player) -> None:
+    account = Account(resources, f"ratelimit:{{{player.user_id}}}:complete", PLAYER_LIMITS)
+    for _ in range(10):
+        admit(resources, player)
+    account.pass_time(-600 * SECOND)
+    for _ in range(10):
+        admit(resources, player)
+    assert 55 <= refused(resources, player) <= 60
+
+
 def test_refused_calls_do_not_count(resources: Resources, player: Player) -> None:
     account = Account(resources, f"ratelimit:{{{player.user_id}}}:complete", PLAYER_LIMITS)
     for _ in range(10):

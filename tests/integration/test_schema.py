@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from models import migrate
 from models.database import autocommit, execute_once, make_engine
@@ -66,6 +67,47 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(database: str
 
 def test_upgrading_twice_is_harmless(database: str) -> None:
     migrate.upgrade(database)
+    migrate.upgrade(database)
+
+
+def test_an_upgrade_gives_way_to_a_long_reader_and_comes_back(
+    servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else everybody who wants the table would wait behind it for as long as the reader reads."""
+    migrate.upgrade(database, "0003")
+    engine = create_engine(database)
+    pauses: list[float] = []
+    with borrowed(servers.postgres.connect("schema")) as reader:
+        reader.autocommit = False
+        reader.cursor().execute("SELECT name FROM boards")
+
+        def pause(seconds: float) -> None:
+            with engine.connect() as connection:  # Nobody waits for it now.
+                connection.execute(text("SET lock_timeout = 1"))
+                connection.execute(text("LOCK boards IN ROW EXCLUSIVE MODE"))
+            pauses.append(seconds)
+            if len(pauses) == 2:
+                reader.rollback()
+
+        monkeypatch.setattr("models.migrate.time.sleep", pause)
+        migrate.upgrade(database)
+    engine.dispose()
+    assert pauses == [migrate.PAUSE_SECONDS] * 2
+    migrate.check(database)
+
+
+def test_an_upgrade_does_not_try_for_ever(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate.upgrade(database, "0003")
+    monkeypatch.setattr(migrate, "ATTEMPTS", 2)
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.0)
+    with borrowed(servers.postgres.connect("schema")) as reader:
+        reader.autocommit = False
+        reader.cursor().execute("SELECT name FROM boards")
+        begun = time.monotonic()
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrate.upgrade(database)
+        assert time.monotonic() - begun < 10, "each attempt holds others up for a second"
+        reader.rollback()
     migrate.upgrade(database)
 
 
