@@ -49,6 +49,12 @@ _EVENTS = text("""
     ORDER BY l.created_at, l.id
 """)
 
+_CLEARED = text("""
+    SELECT u.username, extract(epoch FROM max(d.created_at))::float8 AS at
+    FROM review_cases c JOIN decisions d ON d.case_id = c.id JOIN users u ON u.id = c.user_id
+    WHERE c.user_id = ANY(:users) AND d.decision = 'clear' GROUP BY 1
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -67,6 +73,8 @@ class _Crowd:
     presences: list[Presence]
     histories: dict[int, list[Event]]
     names: dict[int, str]
+    cleared: dict[str, float]
+    """When an analyst cleared them last, by name."""
 
 
 def analyse_groups(resources: Resources) -> Looked | None:
@@ -98,7 +106,8 @@ def _crowd(connection: Connection, what: str, value: str, users: Sequence[int]) 
         histories.setdefault(row.user_id, []).append(Event(row.id, row.action_type, issued, row.at, row.claimed_ms))
         names[row.user_id] = row.username
     mark = (value, "") if what == "address" else ("", value)
-    return _Crowd([Presence(user, *mark, 0.0) for user in histories], histories, names)
+    cleared = {row.username: row.at for row in connection.execute(_CLEARED, {"users": list(users)})}
+    return _Crowd([Presence(user, *mark, 0.0) for user in histories], histories, names, cleared)
 
 
 def _look(resources: Resources, crowd: _Crowd) -> Iterator[str]:
@@ -117,7 +126,8 @@ def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
             evidence = replace(group.evidence, entries=tuple(event.entry_id for event in own))
             yield user, evidence, f"{evidence.rule}:{digest}:{int(own[-1].submitted_at // DAY_SECONDS)}"
     owners = {name: user for user, name in crowd.names.items()}
-    for name, evidence in echoes({crowd.names[user]: events for user, events in crowd.histories.items()}).items():
+    by_name = {crowd.names[user]: events for user, events in crowd.histories.items()}
+    for name, evidence in echoes(by_name, crowd.cleared).items():
         user = owners[name]
         at = next(event.submitted_at for event in crowd.histories[user] if event.entry_id == evidence.entries[-1])
         yield user, evidence, f"{evidence.rule}:{window_of(at)}"
@@ -127,7 +137,7 @@ def _joins(resources: Resources, user: int, evidence: Evidence, fingerprint: str
     """Whether the evidence was new and, with what is known of the player, worth a remark at least."""
     with transaction(resources.engine) as connection:
         taken = load_state(connection, user)
-        state = settle(taken.state, read_marks(connection, user, taken.state.window), 2**62)
+        state = settle(taken.state, read_marks(connection, user, taken.state.window))
         found = join(state, [evidence])[1].severity
         new = found != "none" and add(connection, user, evidence, found, fingerprint)
     if new and severity(state.totals) == "none":

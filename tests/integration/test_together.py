@@ -158,6 +158,33 @@ def test_times_that_another_handed_in_before(resources: Resources, people: Peopl
     assert severity == "high"
 
 
+def moved(events: list[Event], seconds: float) -> list[Event]:
+    return [
+        event._replace(submitted_at=event.submitted_at + seconds, issued_at=(event.issued_at or 0.0) + seconds)
+        for event in events
+    ]
+
+
+def test_who_was_cleared_of_copying_is_told_of_for_what_they_copy_later(resources: Resources, people: People) -> None:
+    source, copier = people.several(2)
+    base = play(1)
+    people.have_played(source, base)
+    people.have_played(copier, moved(base[:30], 300))
+    seen_from(people, "198.51.100.7", source, copier)
+    analyse_groups(resources)
+    ((case,),) = people.execute("SELECT id FROM review_cases")
+    decide(resources, people.join(role="analyst"), case, "clear", "one person, two accounts")
+    people.have_played(copier, play(9, 30, time.time() + 60))
+    analyse_groups(resources)
+    assert analyse_player(resources, copier.user_id).outcome == "clean"
+    assert accused(people) == {"others_times": {copier.user_id}}
+    people.have_played(copier, moved(base[40:60], time.time() + 7_000 - START))
+    analyse_groups(resources)
+    rule, severity, entries = people.execute("SELECT rule, severity, entries FROM evidence ORDER BY id DESC LIMIT 1")[0]
+    assert (rule, severity) == ("others_times", "high")
+    assert entries == people.entries(copier)[-20:]
+
+
 def test_what_very_many_share_says_nothing(
     resources: Resources, people: People, farm: list[Player], monkeypatch: pytest.MonkeyPatch
 ) -> None:
