@@ -33,17 +33,20 @@ def tokens(events: Sequence[Event]) -> Tokens:
     )
 
 
-def echoes(histories: Mapping[str, Sequence[Event]], cleared: Mapping[str, float] | None = None) -> dict[str, Evidence]:
+def echoes(
+    histories: Mapping[str, Sequence[Event]], cleared: Mapping[str, float] | None = None, most: int | None = None
+) -> dict[str, Evidence]:
     """Evidence against those who repeat others or themselves, by player. Each history is in the order of submission.
 
-    What somebody did until they were `cleared` is no copy, but may be copied by others.
+    What somebody did until they were `cleared` is no copy, but may be copied by others. Of the places where two players'
+    times are the same, `most` are followed up, spread evenly: a long run has many.
     """
     names = [name for name, events in histories.items() if len(events) >= LENGTH]
     events = [histories[name] for name in names]
     series = [tokens(own) for own in events]
     begins = [_begin(own, (cleared or {}).get(name)) for name, own in zip(names, events, strict=True)]
     found = [_own(own[at:], done[at:]) for own, done, at in zip(series, events, begins, strict=True)]
-    found += _others(names, series, events, begins) if len(names) > 1 else []
+    found += _others(names, series, events, begins, most) if len(names) > 1 else []
     best: dict[str, Evidence] = {}
     for name, evidence in zip(names * 2, found, strict=False):
         if evidence and (name not in best or evidence.e_value >= best[name].e_value):
@@ -66,12 +69,12 @@ def _own(own: Tokens, events: Sequence[Event]) -> Evidence | None:
 
 
 def _others(
-    names: list[str], series: list[Tokens], events: list[Sequence[Event]], begins: Sequence[int]
+    names: list[str], series: list[Tokens], events: list[Sequence[Event]], begins: Sequence[int], most: int | None
 ) -> list[Evidence | None]:
     chance = _coincidence(np.concatenate(series))
     size = sum(map(len, series))
     found: list[Evidence | None] = [None] * len(names)
-    for copier, (run, end, source) in _runs(series, events, begins).items():
+    for copier, (run, end, source) in _runs(series, events, begins, most).items():
         copied = slice(end - run + 1, end + 1)
         reason = f"{run} claimed times in a row are exactly those that {names[source]} handed in before."
         found[copier] = _evidence(OTHERS, series[copier][copied], events[copier][copied], reason, chance, size)
@@ -126,7 +129,7 @@ def _again(own: Tokens) -> tuple[int, int, int]:
 
 
 def _runs(
-    series: Sequence[Tokens], events: Sequence[Sequence[Event]], begins: Sequence[int]
+    series: Sequence[Tokens], events: Sequence[Sequence[Event]], begins: Sequence[int], most: int | None
 ) -> dict[int, tuple[int, int, int]]:
     """For each player who repeats another: the longest run, where it ends, and whose it was."""
     marks = np.concatenate([_marks(own) for own in series])
@@ -134,6 +137,7 @@ def _runs(
     place = np.concatenate([np.arange(len(own) - LENGTH + 1) for own in series])
     order = np.argsort(marks, kind="stable")
     same = np.flatnonzero((marks[order][1:] == marks[order][:-1]) & (owner[order][1:] != owner[order][:-1]))
+    same = same if most is None else same[:: -(-len(same) // most) or 1]
     found: dict[int, tuple[int, int, int]] = {}
     for one, other in zip(order[same], order[same + 1], strict=True):
         pair = [(int(owner[at]), int(place[at])) for at in (one, other)]

@@ -185,13 +185,48 @@ def test_who_was_cleared_of_copying_is_told_of_for_what_they_copy_later(resource
     assert entries == people.entries(copier)[-20:]
 
 
-def test_what_very_many_share_says_nothing(
+def test_of_very_many_who_share_something_some_are_looked_at(
     resources: Resources, people: People, farm: list[Player], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(together, "MOST_ACCOUNTS", 4)
     looked = analyse_groups(resources)
     assert looked is not None
-    assert looked.sets == 0
+    assert (looked.sets, looked.players) == (1, 4)
+
+
+def test_accounts_that_do_not_play_hide_no_farm(resources: Resources, people: People, farm: list[Player]) -> None:
+    seen_from(people, "198.51.100.7", *people.several(200))
+    assert analyse_groups(resources) is not None
+    assert accused(people)["in_step"] == {player.user_id for player in farm[:4]}
+
+
+def test_accounts_that_do_not_play_take_no_time(resources: Resources, people: People, farm: list[Player]) -> None:
+    """Two hundred pairs, each with a client of its own; and who did play, long ago."""
+    for number in range(200):
+        seen_from(people, "", *people.several(2), agent=f"made up {number}")
+    former = people.several(2)
+    for player in former:
+        people.have_played(player, play(5, 20, time.time() - 9 * together.DAY_SECONDS))
+    seen_from(people, "192.0.2.77", *former)
+    looked = analyse_groups(resources)
+    assert looked is not None
+    assert (looked.sets, looked.players) == (1, 5)
+
+
+def test_of_a_players_clients_the_newest_are_looked_at_and_pairs_last(
+    resources: Resources, people: People, farm: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.execute(
+        "INSERT INTO sessions (id, user_id, refresh_id, expires_at, rotated_at, user_agent) "
+        "SELECT gen_random_uuid(), u, gen_random_uuid(), now(), now() - make_interval(mins => n), 'made up ' || n "
+        "FROM generate_series(1, 40) AS n, unnest(CAST(:ids AS bigint[])) AS u",
+        ids=[player.user_id for player in farm[3:5]],
+    )
+    looked = analyse_groups(resources)
+    assert looked is not None
+    assert (looked.sets, looked.left) == (1 + together.NEWEST, 0)
+    with resources.engine.connect() as connection:
+        assert [len(users) for _, _, users in together._shared(connection)] == [5, 2, 2, 2]
 
 
 def test_what_takes_too_long_is_left_for_the_next_time(

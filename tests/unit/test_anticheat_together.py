@@ -84,6 +84,22 @@ def test_another_players_times() -> None:
     assert found["copier"].told_at in range(10)
 
 
+def test_a_copy_is_found_however_few_places_are_followed_up() -> None:
+    source = person(300, seed=1)
+    copy = [event._replace(submitted_at=event.submitted_at + 1e6) for event in source]
+    assert echoes({"source": source, "copier": copy}, most=3) == echoes({"source": source, "copier": copy})
+
+
+def test_what_was_cleared_is_no_copy_and_may_be_copied() -> None:
+    source = person(40, seed=1)
+    copy = [event._replace(submitted_at=event.submitted_at + 1e6) for event in source]
+    again = [event._replace(submitted_at=event.submitted_at + 2e6) for event in source]
+    at = copy[19].submitted_at
+    assert echoes({"source": source, "copier": copy}, {"copier": at})["copier"].value == 20
+    assert echoes({"source": source, "copier": copy}, {"copier": at + 1e6}) == {}
+    assert set(echoes({"copier": copy, "third": again}, {"copier": at + 1e5})) == {"third"}
+
+
 def test_own_times_from_longer_ago_than_a_state_remembers() -> None:
     events = person(900, seed=4)
     copy = [event._replace(entry_id=2_000 + n, submitted_at=event.submitted_at + 1e7) for n, event in enumerate(events)]
