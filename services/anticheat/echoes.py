@@ -38,8 +38,8 @@ def echoes(
 ) -> dict[str, Evidence]:
     """Evidence against those who repeat others or themselves, by player. Each history is in the order of submission.
 
-    What somebody did until they were `cleared` is no copy, but may be copied by others. Of the places where two players'
-    times are the same, `most` are followed up, spread evenly: a long run has many.
+    What somebody did until they were `cleared` is no copy, but may be copied by others. Where the times of two
+    players are the same, `most` such places are followed up, spread evenly: a long run has many.
     """
     names = [name for name, events in histories.items() if len(events) >= LENGTH]
     events = [histories[name] for name in names]

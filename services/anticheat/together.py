@@ -1,7 +1,7 @@
 """Looking at several players at once, those who share an address or a client: do they keep step, or repeat each other?
 
-What is found joins the case of each of them. Accounts that do not play cost nothing and hide nobody: only players count,
-of each the newest few addresses and clients, and of very many who share one some at random.
+What is found joins the case of each of them. Accounts that do not play cost nothing and hide nobody: only players
+count, of each the newest few addresses and clients, and of very many who share one some at random.
 """
 
 from __future__ import annotations
