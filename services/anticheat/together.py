@@ -148,8 +148,10 @@ def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
         digest = hashlib.sha256(repr(sorted(group.members)).encode()).hexdigest()[:16]
         for user in group.members:
             own = crowd.histories[user]
-            # The group's evidence names an entry of each member: this member's case rests on all of this member's own.
-            evidence = replace(group.evidence, entries=tuple(event.entry_id for event in own))
+            # The group's evidence names an entry of each member. This member's case rests on this member's own: on
+            # those with which it met others, or on all where the group is told by something else.
+            entries = group.met.get(user) or tuple(event.entry_id for event in own)
+            evidence = replace(group.evidence, entries=entries)
             yield user, evidence, f"{evidence.rule}:{digest}:{int(own[-1].submitted_at // DAY_SECONDS)}"
     owners = {name: user for user, name in crowd.names.items()}
     by_name = {crowd.names[user]: events for user, events in crowd.histories.items()}

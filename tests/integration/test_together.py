@@ -84,7 +84,7 @@ def test_accounts_that_keep_step_join_each_members_case(
     assert people.execute("SELECT DISTINCT family, severity FROM evidence") == [("F", "medium")]
 
 
-def test_the_evidence_of_a_group_that_goes_on_is_all_that_the_member_did(
+def test_the_evidence_of_a_group_that_goes_on_is_all_that_met_the_others(
     resources: Resources, people: People, farm: list[Player]
 ) -> None:
     analyse_groups(resources)
@@ -98,6 +98,17 @@ def test_the_evidence_of_a_group_that_goes_on_is_all_that_the_member_did(
     assert len(reasons) == len({reason.rule for reason in reasons})
     assert decide(resources, people.join(role="analyst"), case, "confirm", "a farm").reversed_entries == 160
     assert people.standing(farm[0]).score == 0
+
+
+def test_what_met_nobody_is_not_named(resources: Resources, people: People, farm: list[Player]) -> None:
+    people.have_played(farm[0], play(77, 30, START + 26 * WINDOW_SECONDS))
+    analyse_groups(resources)
+    ((entries,),) = people.execute(
+        "SELECT entries FROM evidence WHERE user_id = :id AND rule = 'in_step'", id=farm[0].user_id
+    )
+    own = people.entries(farm[0])
+    assert set(entries) <= set(own[:80])
+    assert len(entries) > 75
 
 
 def test_a_group_brings_up_what_its_members_own_play_has_shown(
