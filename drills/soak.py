@@ -65,7 +65,7 @@ def _sample(site: Site, samples: Samples) -> None:
 
 def _connections(site: Site) -> int:
     """Those that PostgreSQL has, of two hundred: what is not given back shows here first."""
-    return int(site.ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")[0][0])
+    return int(str(site.ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")[0][0]))
 
 
 def _now(samples: Samples) -> str:

@@ -1,6 +1,7 @@
 """Refused calls, for the analysis: kept in Redis by whoever refuses, taken to PostgreSQL by a worker.
 
-Bounded against floods: so many of one player an hour, so many in all while no worker comes.
+Bounded against floods: so many of one player an hour, so many in all while no worker comes. Those that tell of a cheat
+are counted apart, so that no flood of others keeps them out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from services.resources import Resources
 LIST = "anticheat:{refusals}"
 MOST_WAITING = 20_000
 MOST_OF_ONE = 300
-"""Of one player within an hour."""
+"""Of one player within an hour: of those that tell, and of the others."""
+TELLING = frozenset({"SUSPICIOUS_ACTIVITY", "ACTION_TOKEN_INVALID"})
+"""Codes that an honest client does not earn. One that lost an answer retries: TOKEN_ALREADY_USED is none of them."""
 KEPT_DAYS = 30
 BATCH = 1_000
 
@@ -55,7 +58,7 @@ class _Refusal(NamedTuple):
 def note(resources: Resources, user_id: int, code: str) -> None:
     """Keep a refusal. One round trip, on the path of errors only; while Redis is away nothing is kept."""
     with suppress(RedisUnavailableError):
-        keys = (LIST, f"{LIST}:of:{user_id}")
+        keys = (LIST, f"{LIST}:{'telling' if code in TELLING else 'of'}:{user_id}")
         resources.note_refusal_script(keys, (user_id, code, MOST_WAITING, MOST_OF_ONE))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from models.database import DatabaseUnavailableError, autocommit, transaction
 from services.anticheat import schedule
 from services.anticheat.detector import merge
-from services.anticheat.events import WINDOW_SECONDS, window_of
+from services.anticheat.events import WINDOW_SECONDS
 from services.anticheat.evidence import FAMILIES, Evidence, Severity, Verdict
 from services.anticheat.stored import BEGINNING, Taken, head_of, load_state, standing, steps
 from services.anticheat.thresholds import FLAG, LOW
@@ -59,11 +59,14 @@ class Finding:
 
     evidence: Evidence
     window_id: int
+    begins: float
     over: bool
 
     def fingerprint(self, severity: Severity) -> str:
-        """The same finding has the same one."""
-        return f"{self.evidence.rule}:{self.window_id}" + ("" if self.over else f":{severity}")
+        """The same finding has the same one. What follows a clearing within the hour is not what came before it."""
+        cut = self.begins - self.window_id * WINDOW_SECONDS
+        after = f":after {cut:.6f}" if cut > 0 else ""
+        return f"{self.evidence.rule}:{self.window_id}{after}" + ("" if self.over else f":{severity}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _walk(connection: Connection, user_id: int, taken: Taken, head: int) -> Walk
         last = Taken(step.after, step.seq)
         taken = last if over else taken
         verdict, events = merge(verdict, step.verdict), events + len(step.window.events)
-        found += [Finding(item, step.window.window_id, over) for item in step.verdict.evidence]
+        found += [Finding(item, step.window.window_id, step.begins, over) for item in step.verdict.evidence]
     # A mark may have come after the last of the player's own windows.
     return Walk(taken, known.severity, merge(verdict, standing(connection, user_id, last)), events, found)
 
@@ -148,9 +151,9 @@ def _keep(connection: Connection, resources: Resources, user_id: int, taken: Tak
 def _add(connection: Connection, user_id: int, walk: Walk) -> None:
     """Everything since the last decision about the player: what an analyst has decided is not brought up again."""
     decided = connection.execute(_DECIDED, {"user_id": user_id}).scalar_one()
-    since, severity = -1 if decided is None else window_of(decided), walk.verdict.severity
+    since, severity = -1.0 if decided is None else decided, walk.verdict.severity
     for finding in walk.found:
-        if finding.window_id > since:
+        if finding.begins >= since:
             add(connection, user_id, finding.evidence, severity, finding.fingerprint(severity))
 
 

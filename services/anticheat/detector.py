@@ -11,7 +11,7 @@ from services.anticheat.events import Event, Refusal, Window, tidy, windows
 from services.anticheat.evidence import FAMILIES, Evidence, Severity, Silence, Verdict, strongest
 from services.anticheat.history import History, absorb
 from services.anticheat.state import PlayerState
-from services.anticheat.thresholds import FLAG, LOW, RULES, TABLE
+from services.anticheat.thresholds import FLAG, KIN, LOW, RULES, TABLE
 
 ALONE = {"B", "C"}
 """Families whose evidence is high by itself: it speaks of what happened, not of how somebody is."""
@@ -32,12 +32,13 @@ ALWAYS = {"D", "G"}
 """Families that are asked after each window, however little happened in it."""
 
 
-def step(state: PlayerState, window: Window) -> tuple[PlayerState, Verdict]:
+def step(state: PlayerState, window: Window, *, goes_on: bool = False) -> tuple[PlayerState, Verdict]:
     """The state after a window, and what is then known. A window that was taken in, or is older, changes nothing.
 
-    A window that is not over yet may be judged at any time; keep the old state until it is.
+    A window that is not over yet may be judged at any time; keep the old state until it is. One that `goes_on` is the
+    rest of a window of which the state knows the beginning.
     """
-    if window.window_id <= state.window:
+    if window.window_id < state.window or (window.window_id == state.window and not goes_on):
         return state, Verdict(severity(state.totals), (), _named(state.totals))
     events = tidy(window.events)
     size = max(LEAST_LOOK, -(-len(events) // MOST_LOOKS))
@@ -77,7 +78,7 @@ def _added(state: PlayerState, evidence: Iterable[Evidence]) -> PlayerState:
     if tuple(best) == state.best:
         return state
     totals = tuple(
-        advance(total, _mean(family, state.best), _mean(family, best))
+        advance(total, _mean(family, state.best, state.spent), _mean(family, best, state.spent))
         for family, total in zip(FAMILIES, state.totals, strict=True)
     )
     return replace(state, best=tuple(best), totals=totals)
@@ -89,9 +90,16 @@ def join(state: PlayerState, evidence: Sequence[Evidence]) -> tuple[PlayerState,
     return state, Verdict(severity(state.totals), strongest(evidence), _named(state.totals))
 
 
-def _mean(family: str, best: Iterable[float]) -> float:
-    """The family's e-value: the mean over its rules, which is fair however they depend on each other."""
-    own = [value for rule, value in zip(RULES, best, strict=True) if TABLE[rule].family == family]
+def _mean(family: str, best: Iterable[float], spent: int) -> float:
+    """The family's e-value: the mean over its rules, which is fair however they depend on each other.
+
+    A rule that is spent says nothing, either way.
+    """
+    own = [
+        1.0 if spent >> place & 1 else value
+        for place, (rule, value) in enumerate(zip(RULES, best, strict=True))
+        if TABLE[rule].family == family
+    ]
     return sum(own) / len(own) if own else 1.0
 
 
@@ -127,5 +135,13 @@ def replay(events: Iterable[Event], refusals: Iterable[Refusal] = ()) -> tuple[P
 
 
 def cleared(state: PlayerState) -> PlayerState:
-    """After a reviewer has cleared the player: R begins at nought, and what is known of their habits counts no more."""
-    return replace(state, totals=(0.0,) * len(FAMILIES))
+    """After a reviewer has cleared the player: R begins at nought, and what is known of their habits counts no more.
+
+    A rule that was worth a remark is spent, and so are its kin: the same habit does not flag again, another one does.
+    Family C begins anew with what is played from then on: a replay is no habit.
+    """
+    said = {rule for rule, value in zip(RULES, state.best, strict=True) if value > LOW and TABLE[rule].family != "C"}
+    spent = said.union(*(kin for kin in KIN if kin & said))
+    best = tuple(1.0 if TABLE[rule].family == "C" else value for rule, value in zip(RULES, state.best, strict=True))
+    bits = state.spent | sum(1 << PLACES[rule] for rule in spent)
+    return replace(state, totals=(0.0,) * len(FAMILIES), best=best, spent=bits, since=0)

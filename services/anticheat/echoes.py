@@ -33,12 +33,20 @@ def tokens(events: Sequence[Event]) -> Tokens:
     )
 
 
-def echoes(histories: Mapping[str, Sequence[Event]]) -> dict[str, Evidence]:
-    """Evidence against those who repeat others or themselves, by player. Each history is in the order of submission."""
+def echoes(
+    histories: Mapping[str, Sequence[Event]], cleared: Mapping[str, float] | None = None, most: int | None = None
+) -> dict[str, Evidence]:
+    """Evidence against those who repeat others or themselves, by player. Each history is in the order of submission.
+
+    What somebody did until they were `cleared` is no copy, but may be copied by others. Where the times of two
+    players are the same, `most` such places are followed up, spread evenly: a long run has many.
+    """
     names = [name for name, events in histories.items() if len(events) >= LENGTH]
-    series = [tokens(histories[name]) for name in names]
-    found = [_own(own, histories[name]) for name, own in zip(names, series, strict=True)]
-    found += _others(names, series, [histories[name] for name in names]) if len(names) > 1 else []
+    events = [histories[name] for name in names]
+    series = [tokens(own) for own in events]
+    begins = [_begin(own, (cleared or {}).get(name)) for name, own in zip(names, events, strict=True)]
+    found = [_own(own[at:], done[at:]) for own, done, at in zip(series, events, begins, strict=True)]
+    found += _others(names, series, events, begins, most) if len(names) > 1 else []
     best: dict[str, Evidence] = {}
     for name, evidence in zip(names * 2, found, strict=False):
         if evidence and (name not in best or evidence.e_value >= best[name].e_value):
@@ -46,18 +54,27 @@ def echoes(histories: Mapping[str, Sequence[Event]]) -> dict[str, Evidence]:
     return best
 
 
+def _begin(events: Sequence[Event], cleared: float | None) -> int:
+    """The place of the first event that may be a copy."""
+    return 0 if cleared is None else sum(event.submitted_at <= cleared for event in events)
+
+
 def _own(own: Tokens, events: Sequence[Event]) -> Evidence | None:
+    if len(own) < LENGTH:
+        return None
     run, start, lag = _again(own)
     copied = slice(start, start + run)
     reason = f"{run} claimed times in a row are exactly those that the player handed in {lag:,} completions earlier."
     return _evidence(OWN, own[copied], events[copied], reason, coincidence(own), len(own)) if run else None
 
 
-def _others(names: list[str], series: list[Tokens], events: list[Sequence[Event]]) -> list[Evidence | None]:
+def _others(
+    names: list[str], series: list[Tokens], events: list[Sequence[Event]], begins: Sequence[int], most: int | None
+) -> list[Evidence | None]:
     chance = _coincidence(np.concatenate(series))
     size = sum(map(len, series))
     found: list[Evidence | None] = [None] * len(names)
-    for copier, (run, end, source) in _runs(series, events).items():
+    for copier, (run, end, source) in _runs(series, events, begins, most).items():
         copied = slice(end - run + 1, end + 1)
         reason = f"{run} claimed times in a row are exactly those that {names[source]} handed in before."
         found[copier] = _evidence(OTHERS, series[copier][copied], events[copier][copied], reason, chance, size)
@@ -111,21 +128,27 @@ def _again(own: Tokens) -> tuple[int, int, int]:
     return int(runs[longest]), int(starts[longest]), int(lags[starts[longest]])
 
 
-def _runs(series: Sequence[Tokens], events: Sequence[Sequence[Event]]) -> dict[int, tuple[int, int, int]]:
+def _runs(
+    series: Sequence[Tokens], events: Sequence[Sequence[Event]], begins: Sequence[int], most: int | None
+) -> dict[int, tuple[int, int, int]]:
     """For each player who repeats another: the longest run, where it ends, and whose it was."""
     marks = np.concatenate([_marks(own) for own in series])
     owner = np.concatenate([np.full(len(own) - LENGTH + 1, place) for place, own in enumerate(series)])
     place = np.concatenate([np.arange(len(own) - LENGTH + 1) for own in series])
     order = np.argsort(marks, kind="stable")
     same = np.flatnonzero((marks[order][1:] == marks[order][:-1]) & (owner[order][1:] != owner[order][:-1]))
+    same = same if most is None else same[:: -(-len(same) // most) or 1]
     found: dict[int, tuple[int, int, int]] = {}
     for one, other in zip(order[same], order[same + 1], strict=True):
         pair = [(int(owner[at]), int(place[at])) for at in (one, other)]
         source, copy = sorted(pair, key=lambda item: events[item[0]][item[1]].submitted_at)
         known = found.get(copy[0], (0, -1, -1))
+        if copy[1] < begins[copy[0]]:
+            continue
         if known[2] == source[0] and known[1] - known[0] < copy[1] <= known[1]:
             continue
         back, ahead = _same(series[source[0]], source[1], series[copy[0]], copy[1])
+        back = min(back, copy[1] - begins[copy[0]])
         if back + ahead > known[0]:
             found[copy[0]] = (back + ahead, copy[1] + ahead - 1, source[0])
     return found

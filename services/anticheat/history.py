@@ -50,6 +50,11 @@ class History:
         """How many of the latest events are this window's."""
         return len(self.entries)
 
+    @property
+    def uncleared(self) -> int:
+        """How many of the latest events came after a reviewer cleared the player; all of them if nobody did."""
+        return min(self.state.since, len(self.state.kinds))
+
     @cached_property
     def claims(self) -> Floats:
         """Natural logarithms of the claimed seconds."""
@@ -149,7 +154,7 @@ def absorb(state: PlayerState, window_id: int, events: Sequence[Event], refusals
     calls, telling = counted(state.calls, state.telling, len(events), refusals)
     state = replace(
         state, window=window_id, hours=_hours(state, window_id, events), calls=calls, telling=telling,
-        unjudged=min(state.unjudged + len(events), 65_535),
+        unjudged=min(state.unjudged + len(events), 65_535), since=min(state.since + len(events), 65_535),
     )  # fmt: skip
     if not events:
         return History(state, ())

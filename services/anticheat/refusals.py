@@ -10,12 +10,11 @@ from scipy.special import betaln, gammaln
 
 from services.anticheat.events import Refusal
 from services.anticheat.thresholds import TABLE
+from services.refusals import TELLING
 
 if TYPE_CHECKING:
     from services.anticheat.history import History, Judged
 
-TELLING = {"SUSPICIOUS_ACTIVITY", "ACTION_TOKEN_INVALID"}
-"""TOKEN_ALREADY_USED is not among them: a client has to retry after a lost answer."""
 LIMIT = "RATE_LIMIT_EXCEEDED"
 OUTAGE = {"SERVICE_UNAVAILABLE", "INTERNAL_ERROR"}
 OUTAGE_SECONDS = 300.0

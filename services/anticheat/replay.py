@@ -1,4 +1,7 @@
-"""Family C: times that came before, exactly or in their shape. Nobody plays the same quarter of an hour twice."""
+"""Family C: times that came before, exactly or in their shape. Nobody plays the same quarter of an hour twice.
+
+What came before a reviewer cleared the player is not compared with: it has been judged.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,10 @@ def judge(history: History) -> list[Judged]:
 
 
 def _repeated(history: History) -> Judged:
-    rule, n = "repeated_times", len(history.kinds)
+    rule, n = "repeated_times", history.uncleared
     if n < 2 * TABLE[rule].least:
         return silence(rule, f"needs {2 * TABLE[rule].least} completions, has {n}")
-    tokens = np.frombuffer(history.state.claims, "<u2") + (history.kinds.astype(np.uint32) << 16)
+    tokens = (np.frombuffer(history.state.claims, "<u2") + (history.kinds.astype(np.uint32) << 16))[-n:]
     run, lag = longest_repeat(tokens, min(history.fresh + LOOK_BACK, MOST_ROWS))
     chance = coincidence(tokens)
     log_p = math.log(n * n / 2) + run * math.log(chance) if run > 1 else 0.0
@@ -83,7 +86,7 @@ def _scores(history: History) -> Floats | None:
 
     None where a third of the times are the same: a few odd ones would decide alone.
     """
-    values = history.levelled
+    values = history.levelled[len(history.levelled) - history.uncleared :]
     if len(values) < TABLE["repeated_shape"].least or np.unique(values, return_counts=True)[1].max() > len(values) / 3:
         return None
     level = np.convolve(values, np.ones(AROUND), "same") / np.convolve(np.ones(len(values)), np.ones(AROUND), "same")
@@ -93,7 +96,7 @@ def _scores(history: History) -> Floats | None:
 
 
 def _shape(history: History, rule: str, m: int, scores: Floats | None) -> Judged:
-    n = len(history.kinds)
+    n = history.uncleared
     if n < TABLE[rule].least:
         return too_few(rule, n, "completions")
     if scores is None:

@@ -53,7 +53,7 @@ def first_flag(before: PlayerState, events: list[Event], window_id: int, refusal
     low, high = 0, len(events)
     while high - low > 1:
         middle = (low + high) // 2
-        if step(before, Window(window_id, events[:middle], tuple(refusals)))[1].flagged:
+        if step(before, Window(window_id, events[:middle], tuple(refusals)), goes_on=True)[1].flagged:
             high = middle
         else:
             low = middle

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from services.anticheat.evidence import FAMILIES
 from services.anticheat.thresholds import RULES, TABLE
 
-VERSION = 3
+VERSION = 4
 """Of the layout and of the detectors' code: a change of either that gives other bytes needs another one."""
 DIGEST = zlib.crc32(repr(tuple(TABLE.values())).encode())
 """Of the thresholds: a state that was made by others is computed anew."""
@@ -23,8 +23,9 @@ MOST_ACTIONS = 15
 UNKNOWN_SLACK = -32_768
 _LOW, _HIGH = 1e-3, 2e6
 _STEP = np.log(_HIGH / _LOW) / 65_534
-_HEADER = struct.Struct("<BIBHHqddIQff")
-_IN_HEADER = ("unjudged", "window", "last_at", "run_started", "run_events", "hours", "calls", "telling")
+_HEADER = struct.Struct("<BIBHHqddIQffIHd")
+_IN_HEADER = ("unjudged", "window", "last_at", "run_started", "run_events", "hours", "calls", "telling", "spent",
+              "since", "marked")  # fmt: skip
 
 
 class StateError(ValueError):
@@ -48,6 +49,12 @@ class PlayerState:
     """Calls, and refusals among them that an honest client does not earn; both halved from time to time."""
     unjudged: int = 0
     """Events that were taken in since the rules last looked at the times."""
+    spent: int = 0
+    """A bit per rule, in the order of RULES, whose habit a reviewer has cleared: it counts no more."""
+    since: int = 0
+    """Events since a reviewer cleared the player, or ever: replays are not looked for further back."""
+    marked: float = 0.0
+    """The moment of the last clearing or group's evidence that was taken in; see `stored.Mark`."""
     claims: bytes = b""
     gaps: bytes = b""
     """Seconds as `packed`; 0 where unknown."""
@@ -67,7 +74,8 @@ class PlayerState:
         """For storage: at most 4,096 bytes, the same for the same state."""
         head = _HEADER.pack(
             VERSION, DIGEST, len(self.actions), len(self.kinds), self.unjudged, self.window, self.last_at,
-            self.run_started, self.run_events, self.hours, self.calls, self.telling,
+            self.run_started, self.run_events, self.hours, self.calls, self.telling, self.spent, self.since,
+            self.marked,
         )  # fmt: skip
         return b"".join(
             (

@@ -6,9 +6,10 @@ equals one that was computed anew from the beginning.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 from sqlalchemy import Connection, text
 
@@ -50,10 +51,11 @@ _MARKS = text("""
 class Mark:
     """What changed a state besides the player's own play: evidence found among several players, or None for an analyst
 
-    who cleared the player. It takes effect at the end of its window.
+    who cleared the player. A clearing covers what was played and found before it, to the moment. Evidence takes effect
+    with the next clearing or at the end of the hour.
     """
 
-    window_id: int
+    at: float
     evidence: Evidence | None
 
 
@@ -67,9 +69,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One window and what it came to. `verdict` knows the marks of the window, `after` does not yet."""
+    """One window, or the part of one that lies before or after a clearing, and what it came to.
+
+    `verdict` knows the marks until the next one, `after` does not yet.
+    """
 
     window: Window
+    begins: float
     before: PlayerState
     after: PlayerState
     verdict: Verdict
@@ -107,36 +113,51 @@ def steps(connection: Connection, user_id: int, taken: Taken, head: int) -> Iter
     marks = read_marks(connection, user_id, taken.state.window)
     state = taken.state
     for window, seq in _windows(connection, user_id, taken, head):
-        state = settle(state, marks, window.window_id)
-        after, verdict = step(state, window)
-        totals = settle(after, marks, window.window_id + 1).totals
-        told = Verdict(severity(totals), verdict.evidence, tuple(zip(FAMILIES, totals, strict=True)), verdict.silent)
-        yield Step(window, state, after, told, seq)
-        state = after
+        for part, begins, ends in _parts(window, marks):
+            state = settle(state, marks, begins)
+            after, verdict = step(state, part, goes_on=begins > window.window_id * WINDOW_SECONDS)
+            totals = settle(after, marks, ends).totals
+            e_values = tuple(zip(FAMILIES, totals, strict=True))
+            told = Verdict(severity(totals), verdict.evidence, e_values, verdict.silent)
+            yield Step(part, begins, state, after, told, seq)
+            state = after
+
+
+def _parts(window: Window, marks: Sequence[Mark]) -> Iterator[tuple[Window, float, float]]:
+    """A window cut where an analyst cleared the player: each part with something in it, and its first and last moment.
+
+    What a clock puts outside the window belongs to its first or last part.
+    """
+    start, end = (float(number * WINDOW_SECONDS) for number in (window.window_id, window.window_id + 1))
+    cuts = [mark.at for mark in marks if mark.evidence is None and start < mark.at < end]
+    bounds = [-math.inf, *cuts, math.inf]
+    for after, until in pairwise(bounds):
+        events = [event for event in window.events if after < event.submitted_at <= until]
+        refusals = tuple(refusal for refusal in window.refusals if after < refusal.at <= until)
+        if events or refusals:
+            yield Window(window.window_id, events, refusals), max(after, start), min(until, end)
 
 
 def standing(connection: Connection, user_id: int, taken: Taken) -> Verdict:
     """What was known of the player before anything new."""
-    totals = settle(taken.state, read_marks(connection, user_id, taken.state.window), 2**62).totals
+    totals = settle(taken.state, read_marks(connection, user_id, taken.state.window)).totals
     return Verdict(severity(totals), (), tuple(zip(FAMILIES, totals, strict=True)))
 
 
-def settle(state: PlayerState, marks: Sequence[Mark], before: int) -> PlayerState:
-    """The state with the marks that have taken effect since its window, in windows less than `before`."""
-    for mark in marks:
-        if state.window <= mark.window_id < before:
-            state = join(state, [mark.evidence])[0] if mark.evidence else cleared(state)
-    return state
+def settle(state: PlayerState, marks: Sequence[Mark], until: float = math.inf) -> PlayerState:
+    """The state with the marks up to a moment that it does not know yet."""
+    new = [mark for mark in marks if state.marked < mark.at <= until]
+    for mark in new:
+        state = join(state, [mark.evidence])[0] if mark.evidence else cleared(state)
+    return replace(state, marked=new[-1].at) if new else state
 
 
 def read_marks(connection: Connection, user_id: int, window_id: int) -> list[Mark]:
-    """The marks of this and later windows. Within a window an analyst has the last word."""
+    """The marks of this and later windows, the oldest first. Where two come at once an analyst has the last word."""
     since = max(window_id, 0) * WINDOW_SECONDS
     rows = connection.execute(_MARKS, {"user_id": user_id, "together": list(TOGETHER), "since": since})
-    marks = [
-        Mark(window_of(at), _evidence(rule, value, details) if rule else None) for at, rule, value, details in rows
-    ]
-    return sorted(marks, key=lambda mark: (mark.window_id, mark.evidence is None))
+    marks = [Mark(at, _evidence(rule, value, details) if rule else None) for at, rule, value, details in rows]
+    return sorted(marks, key=lambda mark: (mark.at, mark.evidence is None))
 
 
 def _evidence(rule: str, value: float, details: dict[str, float]) -> Evidence:

@@ -150,3 +150,11 @@ TABLE = {
 }  # fmt: skip
 RULES = tuple(TABLE)
 """Their order is that of the state's bytes: append only."""
+KIN = (
+    {"steady_gaps", "narrow_gaps", "no_long_gaps", "even_gaps", "flat_gaps", "no_long_idles", "even_idles"},
+    {"steady_gaps", "narrow_gaps", "linked_idles"},
+    {"steady_claims", "steady_waits"},
+    {"active_hours", "no_break", "at_the_cap"},
+    {"in_step", "in_turn"},
+)
+"""Rules that see one habit: one speaks after 30 completions, another after 360, a third once the plays vary."""

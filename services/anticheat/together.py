@@ -1,6 +1,7 @@
 """Looking at several players at once, those who share an address or a client: do they keep step, or repeat each other?
 
-What is found joins the case of each of them.
+What is found joins the case of each of them. Accounts that do not play cost nothing and hide nobody: only players
+count, of each the newest few addresses and clients, and of very many who share one some at random.
 """
 
 from __future__ import annotations
@@ -30,16 +31,33 @@ DAYS = 7
 DAY_SECONDS = 86_400
 """A group that goes on is told of once a day: its new completions are evidence too."""
 LINKED_DAYS = 30
-MOST_SECONDS = 60.0
-"""After this long the rest has to wait for the next time; the order is another one each time."""
+LEAST_ENTRIES = 12
+"""Ledger entries within DAYS, of who counts: no rule on several players says anything of fewer."""
+NEWEST = 3
+"""Addresses and clients of one player that are looked at."""
+MOST_SECONDS = 30.0
+"""After this long the rest has to wait for the next time: pairs last, otherwise in another order each time."""
+MOST_ALIKE = 20_000
+"""Pairs of places where two players' times are the same, that are followed up."""
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 _SHARED = text("""
-    SELECT what, value, array_agg(DISTINCT user_id ORDER BY user_id) AS users
-    FROM sessions CROSS JOIN LATERAL (VALUES ('address', address), ('agent', user_agent)) AS seen (what, value)
-    WHERE value <> '' AND rotated_at > now() - make_interval(days => :days)
-    GROUP BY what, value HAVING count(DISTINCT user_id) BETWEEN 2 AND :most
-    ORDER BY random()
+    WITH playing AS MATERIALIZED (
+        SELECT h.user_id FROM ledger_heads h
+        JOIN ledger_entries l ON l.user_id = h.user_id AND l.seq = h.seq - :least + 1
+        WHERE l.created_at > now() - make_interval(days => :days)
+    ), seen AS (
+        SELECT user_id, what, value,
+               row_number() OVER (PARTITION BY user_id, what ORDER BY max(rotated_at) DESC) AS place
+        FROM playing JOIN sessions USING (user_id)
+        CROSS JOIN LATERAL (VALUES ('address', address), ('agent', user_agent)) AS mark (what, value)
+        WHERE value <> '' AND rotated_at > now() - make_interval(days => :linked_days)
+        GROUP BY user_id, what, value
+    )
+    SELECT what, value, (array_agg(user_id ORDER BY random()))[1:CAST(:most AS int)] AS users
+    FROM seen WHERE place <= :newest
+    GROUP BY what, value HAVING count(*) > 1
+    ORDER BY count(*) = 2, random()
 """)
 _EVENTS = text("""
     SELECT l.user_id, u.username, l.id, l.action_type, extract(epoch FROM l.created_at)::float8 AS at, l.claimed_ms,
@@ -47,6 +65,12 @@ _EVENTS = text("""
     FROM ledger_entries l JOIN users u ON u.id = l.user_id
     WHERE l.user_id = ANY(:users) AND l.kind = 'timed' AND l.created_at > now() - make_interval(days => :days)
     ORDER BY l.created_at, l.id
+""")
+
+_CLEARED = text("""
+    SELECT u.username, extract(epoch FROM max(d.created_at))::float8 AS at
+    FROM review_cases c JOIN decisions d ON d.case_id = c.id JOIN users u ON u.id = c.user_id
+    WHERE c.user_id = ANY(:users) AND d.decision = 'clear' GROUP BY 1
 """)
 
 
@@ -67,6 +91,8 @@ class _Crowd:
     presences: list[Presence]
     histories: dict[int, list[Event]]
     names: dict[int, str]
+    cleared: dict[str, float]
+    """When an analyst cleared them last, by name."""
 
 
 def analyse_groups(resources: Resources) -> Looked | None:
@@ -74,16 +100,24 @@ def analyse_groups(resources: Resources) -> Looked | None:
     with transaction(resources.engine) as connection:
         if not connection.execute(_LOCK, {"key": GROUPS_LOCK}).scalar_one():
             return None
-        shared = connection.execute(_SHARED, {"days": LINKED_DAYS, "most": MOST_ACCOUNTS}).all()
         seen, found, ends = set[tuple[int, ...]](), list[str](), time.monotonic() + MOST_SECONDS
+        shared = _shared(connection)
         for place, (what, value, users) in enumerate(shared):
             if time.monotonic() > ends:
                 log.warning("%s sets of players who share something wait for the next time", len(shared) - place)
                 return Looked(place, _players(seen), len(shared) - place, found)
-            if tuple(users) not in seen:
+            if users not in seen:
                 found += _look(resources, _crowd(connection, what, value, users))
-            seen.add(tuple(users))
+            seen.add(users)
     return Looked(len(shared), _players(seen), 0, found)
+
+
+def _shared(connection: Connection) -> list[tuple[str, str, tuple[int, ...]]]:
+    """What players share, and who: everybody, or some of very many."""
+    parameters = {
+        "days": DAYS, "linked_days": LINKED_DAYS, "least": LEAST_ENTRIES, "newest": NEWEST, "most": MOST_ACCOUNTS,
+    }  # fmt: skip
+    return [(row.what, row.value, tuple(sorted(row.users))) for row in connection.execute(_SHARED, parameters)]
 
 
 def _players(seen: set[tuple[int, ...]]) -> int:
@@ -98,7 +132,8 @@ def _crowd(connection: Connection, what: str, value: str, users: Sequence[int]) 
         histories.setdefault(row.user_id, []).append(Event(row.id, row.action_type, issued, row.at, row.claimed_ms))
         names[row.user_id] = row.username
     mark = (value, "") if what == "address" else ("", value)
-    return _Crowd([Presence(user, *mark, 0.0) for user in histories], histories, names)
+    cleared = {row.username: row.at for row in connection.execute(_CLEARED, {"users": list(users)})}
+    return _Crowd([Presence(user, *mark, 0.0) for user in histories], histories, names, cleared)
 
 
 def _look(resources: Resources, crowd: _Crowd) -> Iterator[str]:
@@ -113,11 +148,14 @@ def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
         digest = hashlib.sha256(repr(sorted(group.members)).encode()).hexdigest()[:16]
         for user in group.members:
             own = crowd.histories[user]
-            # The group's evidence names an entry of each member: this member's case rests on all of this member's own.
-            evidence = replace(group.evidence, entries=tuple(event.entry_id for event in own))
+            # The group's evidence names an entry of each member. This member's case rests on this member's own: on
+            # those with which it met others, or on all where the group is told by something else.
+            entries = group.met.get(user) or tuple(event.entry_id for event in own)
+            evidence = replace(group.evidence, entries=entries)
             yield user, evidence, f"{evidence.rule}:{digest}:{int(own[-1].submitted_at // DAY_SECONDS)}"
     owners = {name: user for user, name in crowd.names.items()}
-    for name, evidence in echoes({crowd.names[user]: events for user, events in crowd.histories.items()}).items():
+    by_name = {crowd.names[user]: events for user, events in crowd.histories.items()}
+    for name, evidence in echoes(by_name, crowd.cleared, MOST_ALIKE).items():
         user = owners[name]
         at = next(event.submitted_at for event in crowd.histories[user] if event.entry_id == evidence.entries[-1])
         yield user, evidence, f"{evidence.rule}:{window_of(at)}"
@@ -127,7 +165,7 @@ def _joins(resources: Resources, user: int, evidence: Evidence, fingerprint: str
     """Whether the evidence was new and, with what is known of the player, worth a remark at least."""
     with transaction(resources.engine) as connection:
         taken = load_state(connection, user)
-        state = settle(taken.state, read_marks(connection, user, taken.state.window), 2**62)
+        state = settle(taken.state, read_marks(connection, user, taken.state.window))
         found = join(state, [evidence])[1].severity
         new = found != "none" and add(connection, user, evidence, found, fingerprint)
     if new and severity(state.totals) == "none":

@@ -1,7 +1,7 @@
 -- Keep a refused call for the analysis, until a worker takes it to PostgreSQL.
 --
 -- KEYS[1]  list of refusals: "user id, code, microseconds", oldest first
--- KEYS[2]  how many of this player's were kept within the hour
+-- KEYS[2]  how many of this player's of the same kind were kept within the hour
 -- ARGV[1]  the user's id
 -- ARGV[2]  the error code
 -- ARGV[3]  how many the list holds; ARGV[4]  how many of one player an hour

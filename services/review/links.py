@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 MOST = 64
-"""What more accounts share says nothing: a school, a provider, a common browser. Of a player's own the newest count."""
-LOOKED_AT = 2_000
-"""Sessions of one address or browser, which an index finds. What has more says nothing either."""
+"""What more players share says nothing: a school, a provider, a common browser. Of a player's own the newest count."""
+LEAST_ENTRIES = 12
+"""Ledger entries of an account that plays. Others can be had for nothing: they hide nobody, and are shown among few."""
+LOOKED_AT = 20_000
+"""Sessions of one address or browser, which an index finds. Where there are more, so many are looked at."""
 
 _LINKS = text("""
     WITH own AS (SELECT address, user_agent, created_at FROM sessions WHERE user_id = :user_id),
@@ -20,22 +22,28 @@ _LINKS = text("""
         SELECT user_agent AS mark FROM own WHERE user_agent <> '' GROUP BY 1 ORDER BY max(created_at) DESC LIMIT :most
     ),
     seen AS (
-        SELECT DISTINCT 'address' AS kind, mark, user_id FROM addresses CROSS JOIN LATERAL (
+        SELECT DISTINCT 'address' AS kind, mark, user_id, number < :looked_at AS whole
+        FROM addresses CROSS JOIN LATERAL (
             SELECT user_id, count(*) OVER () AS number FROM (
                 SELECT user_id FROM sessions WHERE address = mark AND user_id <> :user_id LIMIT :looked_at) AS found
-        ) AS others WHERE number < :looked_at
-        UNION SELECT 'agent', mark, user_id FROM agents CROSS JOIN LATERAL (
+        ) AS others
+        UNION SELECT 'agent', mark, user_id, number < :looked_at FROM agents CROSS JOIN LATERAL (
             SELECT user_id, count(*) OVER () AS number FROM (
                 SELECT user_id FROM sessions WHERE user_agent = mark AND user_id <> :user_id LIMIT :looked_at) AS found
-        ) AS others WHERE number < :looked_at
+        ) AS others
+    ), known AS (
+        SELECT kind, mark, user_id, whole, coalesce(h.seq, 0) >= :least AS plays
+        FROM seen LEFT JOIN ledger_heads h USING (user_id)
     ), telling AS (
-        SELECT kind, user_id FROM (SELECT *, count(*) OVER (PARTITION BY kind, mark) AS sharing FROM seen) AS all_seen
-        WHERE sharing < :most
+        SELECT kind, user_id, plays FROM (
+            SELECT *, count(*) OVER sharing AS accounts, count(*) FILTER (WHERE plays) OVER sharing AS players
+            FROM known WINDOW sharing AS (PARTITION BY kind, mark)) AS counted
+        WHERE players < :most AND (plays OR whole AND accounts < :most)
     )
     SELECT u.id, u.username, u.status, array_agg(DISTINCT t.kind ORDER BY t.kind),
            (SELECT max(c.id) FROM review_cases c WHERE c.user_id = u.id)
     FROM telling t JOIN users u ON u.id = t.user_id GROUP BY u.id
-    ORDER BY count(DISTINCT t.kind) DESC, u.id LIMIT :most
+    ORDER BY bool_or(t.plays) DESC, count(DISTINCT t.kind) DESC, u.id LIMIT :most
 """)
 
 
@@ -52,6 +60,6 @@ class Link:
 
 
 def links(connection: Connection, user_id: int) -> list[Link]:
-    """The accounts linked to a player, those that share most first. Never says which address or browser it is."""
-    parameters = {"user_id": user_id, "most": MOST, "looked_at": LOOKED_AT}
+    """The accounts linked to a player, those that play first. Never says which address or browser it is."""
+    parameters = {"user_id": user_id, "most": MOST, "least": LEAST_ENTRIES, "looked_at": LOOKED_AT}
     return [Link(*row) for row in connection.execute(_LINKS, parameters)]

@@ -223,6 +223,53 @@ def test_who_was_cleared_is_not_flagged_for_the_same_again(
     assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
 
 
+def clear_at(people: People, case: int, at: float | None = None) -> float:
+    """An analyst clears a case, now or at another moment. Gives the moment."""
+    rows = people.execute(
+        """WITH closed AS (UPDATE review_cases SET status = 'cleared', held = false WHERE id = :case)
+        INSERT INTO decisions (case_id, decided_by, decision, note, created_at)
+        VALUES (:case, :by, 'clear', 'nothing in it', coalesce(to_timestamp(:at), clock_timestamp()))
+        RETURNING extract(epoch FROM created_at)::float8""",
+        case=case,
+        by=people.join(role="analyst").user_id,
+        at=at,
+    )
+    return float(rows[0][0])
+
+
+@pytest.mark.parametrize("later", [1.0, 2 * WINDOW_SECONDS], ids=["the same hour", "two hours later"])
+def test_a_clearing_covers_what_came_before_it_and_no_more(
+    resources: Resources, people: People, player: Player, later: float
+) -> None:
+    """A bot that begins after the decision, in its hour or in another, is a bot."""
+    at = clear_at(people, people.suspect(player, family="C"), hour(3) + 300) + later
+    people.have_played(player, bot(at, 60))
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    assert {row.family for row in evidence(people, player)[1:]} == {"A"}
+    assert people.execute("SELECT status FROM review_cases ORDER BY id") == [("cleared",), ("open",)]
+
+
+def test_a_clearing_cuts_its_hour_in_two(resources: Resources, people: People, player: Player) -> None:
+    """The gaps of before go on and are cleared; that times are copied is new."""
+    start = hour(3)
+    people.have_played(player, bot(start, 40))
+    assert analyse(resources, player).outcome == "flag medium: regularity"
+    before = len(evidence(people, player))
+    clear_at(people, people.execute("SELECT id FROM review_cases")[0][0], start + 1_230)
+    people.have_played(player, bot(start + 1_230, 20))
+    people.execute("UPDATE anticheat_states SET state = NULL, seq = 0, window_id = -1")
+    assert analyse(resources, player).outcome == "clean"
+    copied = [person(start + 2_000 + 700 * n, 15) for n in range(2)]
+    people.have_played(player, [event for part in copied for event in part])
+    people.execute("UPDATE anticheat_states SET state = NULL, seq = 0, window_id = -1")
+    assert analyse(resources, player).outcome == "flag high: replay"
+    new = evidence(people, player)[before:]
+    assert "C" in {row.family for row in new}
+    assert all(":after 1230.000000" in row.fingerprint for row in new)
+    assert set(people.entries(player)[:40]).isdisjoint(entry for row in new for entry in row.entries)
+    assert recompute(resources, player.username).as_dict()["stored"]["same_bytes"] is True
+
+
 @pytest.mark.parametrize("state", [b"", b"\x00" * 50, b"\xff" * 4_000], ids=["empty", "short", "long"])
 def test_a_state_of_another_version_is_computed_anew(
     resources: Resources, people: People, player: Player, state: bytes

@@ -21,7 +21,7 @@ from services.review.takings import Scope, Span
 from services.sessions import Player
 from services.verify import verify
 from services.voiding import Choice, Order
-from tests.support.people import People, ranking
+from tests.support.people import EPOCH, People, ranking, steady
 
 
 def moments(people: People, player: Player) -> list[Any]:
@@ -275,6 +275,19 @@ def test_an_address_that_very_many_share_links_nobody(resources: Resources, peop
     assert plots(resources, people.suspect(player)).links == []
 
 
+def test_accounts_that_do_not_play_hide_nobody(resources: Resources, people: People, player: Player) -> None:
+    friend, idle = people.several(2)
+    people.have_played(friend, steady(EPOCH.timestamp(), 20))
+    people.execute("UPDATE sessions SET address = 'den', user_agent = '' WHERE user_id <> :id", id=idle.user_id)
+    people.execute("UPDATE sessions SET user_agent = 'browser' WHERE user_id = :id", id=idle.user_id)
+    case = people.suspect(player)
+    people.execute("UPDATE sessions SET address = 'den' WHERE user_id = :id", id=idle.user_id)
+    assert [link.user_id for link in plots(resources, case).links] == [friend.user_id, idle.user_id]
+    people.several(70)
+    people.execute("UPDATE sessions SET address = 'den' WHERE address = ''")
+    assert [link.user_id for link in plots(resources, case).links] == [friend.user_id]
+
+
 def test_who_has_very_many_addresses_is_judged_by_the_newest(
     resources: Resources, people: People, player: Player
 ) -> None:
@@ -285,7 +298,7 @@ def test_who_has_very_many_addresses_is_judged_by_the_newest(
         "FROM generate_series(1, 500) AS n, unnest(CAST(:ids AS bigint[])) AS u",
         ids=[player.user_id, friend.user_id],
     )
-    plan = people.execute("EXPLAIN " + links._LINKS.text, user_id=player.user_id, most=64, looked_at=2_000)
+    plan = people.execute("EXPLAIN " + links._LINKS.text, user_id=player.user_id, most=64, least=12, looked_at=2_000)
     assert "Join Filter" not in str(plan), "not every session of everybody is compared with every one of the player's"
     (found,) = plots(resources, people.suspect(player)).links
     assert (found.user_id, found.shares) == (friend.user_id, ["address", "agent"])

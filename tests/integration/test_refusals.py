@@ -38,6 +38,19 @@ def test_a_flood_by_one_player_is_cut_off_and_leaves_room_for_others(
     assert resources.redis.ttl(f"{refusals.LIST}:of:{player.user_id}") > 3_000
 
 
+def test_a_flood_of_harmless_ones_keeps_out_none_that_tell(
+    resources: Resources, people: People, player: Player
+) -> None:
+    for code in ["VALIDATION_ERROR"] * refusals.MOST_OF_ONE + ["ACTION_TOKEN_INVALID"] * 40:
+        refusals.note(resources, player.user_id, code)
+    refusals.drain(resources)
+    kept = people.execute("SELECT code, count(*) FROM refusals GROUP BY 1 ORDER BY 1")
+    assert kept == [("ACTION_TOKEN_INVALID", 40), ("VALIDATION_ERROR", refusals.MOST_OF_ONE)]
+    for _ in range(refusals.MOST_OF_ONE):
+        refusals.note(resources, player.user_id, "SUSPICIOUS_ACTIVITY")
+    assert refusals.drain(resources).number == refusals.MOST_OF_ONE - 40
+
+
 def test_while_no_worker_comes_the_oldest_go(
     resources: Resources, player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:

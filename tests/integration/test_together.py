@@ -84,7 +84,7 @@ def test_accounts_that_keep_step_join_each_members_case(
     assert people.execute("SELECT DISTINCT family, severity FROM evidence") == [("F", "medium")]
 
 
-def test_the_evidence_of_a_group_that_goes_on_is_all_that_the_member_did(
+def test_the_evidence_of_a_group_that_goes_on_is_all_that_met_the_others(
     resources: Resources, people: People, farm: list[Player]
 ) -> None:
     analyse_groups(resources)
@@ -98,6 +98,17 @@ def test_the_evidence_of_a_group_that_goes_on_is_all_that_the_member_did(
     assert len(reasons) == len({reason.rule for reason in reasons})
     assert decide(resources, people.join(role="analyst"), case, "confirm", "a farm").reversed_entries == 160
     assert people.standing(farm[0]).score == 0
+
+
+def test_what_met_nobody_is_not_named(resources: Resources, people: People, farm: list[Player]) -> None:
+    people.have_played(farm[0], play(77, 30, START + 26 * WINDOW_SECONDS))
+    analyse_groups(resources)
+    ((entries,),) = people.execute(
+        "SELECT entries FROM evidence WHERE user_id = :id AND rule = 'in_step'", id=farm[0].user_id
+    )
+    own = people.entries(farm[0])
+    assert set(entries) <= set(own[:80])
+    assert len(entries) > 75
 
 
 def test_a_group_brings_up_what_its_members_own_play_has_shown(
@@ -158,13 +169,75 @@ def test_times_that_another_handed_in_before(resources: Resources, people: Peopl
     assert severity == "high"
 
 
-def test_what_very_many_share_says_nothing(
+def moved(events: list[Event], seconds: float) -> list[Event]:
+    return [
+        event._replace(submitted_at=event.submitted_at + seconds, issued_at=(event.issued_at or 0.0) + seconds)
+        for event in events
+    ]
+
+
+def test_who_was_cleared_of_copying_is_told_of_for_what_they_copy_later(resources: Resources, people: People) -> None:
+    source, copier = people.several(2)
+    base = play(1)
+    people.have_played(source, base)
+    people.have_played(copier, moved(base[:30], 300))
+    seen_from(people, "198.51.100.7", source, copier)
+    analyse_groups(resources)
+    ((case,),) = people.execute("SELECT id FROM review_cases")
+    decide(resources, people.join(role="analyst"), case, "clear", "one person, two accounts")
+    people.have_played(copier, play(9, 30, time.time() + 60))
+    analyse_groups(resources)
+    assert analyse_player(resources, copier.user_id).outcome == "clean"
+    assert accused(people) == {"others_times": {copier.user_id}}
+    people.have_played(copier, moved(base[40:60], time.time() + 7_000 - START))
+    analyse_groups(resources)
+    rule, severity, entries = people.execute("SELECT rule, severity, entries FROM evidence ORDER BY id DESC LIMIT 1")[0]
+    assert (rule, severity) == ("others_times", "high")
+    assert entries == people.entries(copier)[-20:]
+
+
+def test_of_very_many_who_share_something_some_are_looked_at(
     resources: Resources, people: People, farm: list[Player], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(together, "MOST_ACCOUNTS", 4)
     looked = analyse_groups(resources)
     assert looked is not None
-    assert looked.sets == 0
+    assert (looked.sets, looked.players) == (1, 4)
+
+
+def test_accounts_that_do_not_play_hide_no_farm(resources: Resources, people: People, farm: list[Player]) -> None:
+    seen_from(people, "198.51.100.7", *people.several(200))
+    assert analyse_groups(resources) is not None
+    assert accused(people)["in_step"] == {player.user_id for player in farm[:4]}
+
+
+def test_accounts_that_do_not_play_take_no_time(resources: Resources, people: People, farm: list[Player]) -> None:
+    """Two hundred pairs, each with a client of its own; and who did play, long ago."""
+    for number in range(200):
+        seen_from(people, "", *people.several(2), agent=f"made up {number}")
+    former = people.several(2)
+    for player in former:
+        people.have_played(player, play(5, 20, time.time() - 9 * together.DAY_SECONDS))
+    seen_from(people, "192.0.2.77", *former)
+    looked = analyse_groups(resources)
+    assert looked is not None
+    assert (looked.sets, looked.players) == (1, 5)
+
+
+def test_of_a_players_clients_the_newest_are_looked_at_and_pairs_last(
+    resources: Resources, people: People, farm: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.execute(
+        "INSERT INTO sessions (id, user_id, refresh_id, expires_at, rotated_at, user_agent) "
+        "SELECT gen_random_uuid(), u, gen_random_uuid(), now(), now() - make_interval(mins => n), 'made up ' || n "
+        "FROM generate_series(1, 40) AS n, unnest(CAST(:ids AS bigint[])) AS u",
+        ids=[player.user_id for player in farm[3:5]],
+    )
+    looked = analyse_groups(resources)
+    assert looked is not None
+    assert (looked.sets, looked.left) == (1 + together.NEWEST, 0)
+    with resources.engine.connect() as connection:
+        assert [len(users) for _, _, users in together._shared(connection)] == [5, 2, 2, 2]
 
 
 def test_what_takes_too_long_is_left_for_the_next_time(

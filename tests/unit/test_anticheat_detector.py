@@ -16,7 +16,7 @@ from services.anticheat.events import Event, Refusal, Window, tidy, windows
 from services.anticheat.evidence import Evidence, Severity, Verdict
 from services.anticheat.report import as_dict, course
 from services.anticheat.state import DIGEST, EVENTS, PlayerState, StateError, packed, unpacked
-from services.anticheat.thresholds import FLAG, LOW
+from services.anticheat.thresholds import FLAG, LOW, TABLE
 from tests.support.habits_of_cheats import START, person, program
 
 times = st.one_of(st.floats(0, 4e9), st.integers(0, 40_000).map(lambda n: START + n / 2), st.just(START))
@@ -194,6 +194,68 @@ def test_new_evidence_counts_after_a_clearing() -> None:
     for window in windows(cheating):
         state, _ = step(state, window)
     assert severity(state.totals) in {"medium", "high"}
+
+
+def told(rule: str, e_value: float = 1e9, p: float = 1e-12) -> Evidence:
+    row = TABLE[rule]
+    return Evidence(row.family, rule, row.statistic, 30.0, row.telling, p, 30, (1,), "told", e_value)
+
+
+def test_who_was_cleared_of_a_replay_is_flagged_for_the_next_one() -> None:
+    events = person(100, seed=1)
+    copy = [event._replace(entry_id=500 + event.entry_id, submitted_at=event.submitted_at + 1e6) for event in events]
+    state, verdict = replay(events + copy)
+    assert verdict.severity == "high"
+    state = cleared(state)
+    assert join(state, [told("others_times")])[1].severity == "high"
+    later = [event._replace(entry_id=900 + event.entry_id, submitted_at=event.submitted_at + 2e6) for event in events]
+    once = state
+    for window in windows(later[:50]):
+        once, verdict = step(once, window)
+    assert verdict.severity == "none", "what came before the clearing has been judged"
+    for window in windows(later[:50] + [event._replace(submitted_at=event.submitted_at + 1e6) for event in later[:50]]):
+        state, verdict = step(state, window)
+    assert verdict.severity == "high"
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "after"),
+    [
+        ("steady_gaps", "steady_gaps", "none"),
+        ("steady_gaps", "even_gaps", "none"),
+        ("narrow_gaps", "linked_idles", "none"),
+        ("linked_idles", "even_gaps", "medium"),
+        ("steady_gaps", "steady_claims", "medium"),
+        ("unrelated_claims", "impossible_claims", "high"),
+        ("active_hours", "prompt_returns", "medium"),
+        ("sudden_skill", "fast_minority", "medium"),
+        ("in_step", "in_turn", "none"),
+        ("in_step", "same_hand", "medium"),
+    ],
+)
+def test_a_clearing_spends_one_habit_of_a_family_and_not_the_others(known: str, new: str, after: Severity) -> None:
+    state = cleared(join(PlayerState(), [told(known)])[0])
+    assert state.totals == PlayerState().totals
+    assert join(state, [told(new)])[1].severity == after
+    assert cleared(state).spent == PlayerState.from_bytes(state.to_bytes()).spent == state.spent
+
+
+def test_what_was_no_remark_is_not_spent() -> None:
+    state = cleared(join(PlayerState(), [told("steady_gaps", LOW)])[0])
+    assert state.spent == 0
+    assert join(state, [told("steady_gaps", 1e10)])[1].severity == "medium"
+
+
+def test_a_window_that_goes_on_is_one_window() -> None:
+    events = program(90, lambda: 20.0)
+    whole, _ = step(PlayerState(), Window(1, events))
+    half, _ = step(PlayerState(), Window(1, events[:40]))
+    assert step(half, Window(1, events[40:]))[0] == half
+    rest, _ = step(half, Window(1, events[40:]), goes_on=True)
+    assert (rest.claims, rest.gaps, rest.hours, rest.run_events) == (
+        whole.claims, whole.gaps, whole.hours, whole.run_events,
+    )  # fmt: skip
+    assert step(rest, Window(0, events), goes_on=True)[0] == rest
 
 
 def test_evidence_of_many_players_joins_once() -> None:

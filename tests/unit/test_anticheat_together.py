@@ -56,6 +56,50 @@ def test_accounts_that_are_played_in_turn_never_meet() -> None:
     assert judge([Presence(user, "one", "", START) for user in household], household) == []
 
 
+def at_own_pace(seed: int, spread: float) -> list[Event]:
+    rng, at, events = random.Random(seed), START, list[Event]()
+    for n in range(300):
+        at += (25.0 + 2.0 * seed) * rng.lognormvariate(0.0, spread)
+        events.append(Event(1_000 * seed + n, "puzzle", None, at, rng.randrange(4_000, 9_000 + 2_000 * seed)))
+    return events
+
+
+def follow(events: list[Event], late: float, seed: int) -> list[Event]:
+    rng = random.Random(seed)
+    return [event._replace(submitted_at=event.submitted_at + late + rng.gauss(0, 0.02)) for event in events]
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.6], ids=["steadily", "as most do"])
+@pytest.mark.parametrize("late", [0.5, 12.5])
+def test_whoever_is_only_followed_is_not_accused(late: float, spread: float) -> None:
+    """Two accounts complete after each completion of somebody, also of one who plays steadily, among others."""
+    leader = at_own_pace(0, spread)
+    crowd = {0: leader, 1: follow(leader, late, 1), 2: follow(leader, late + 0.4, 2)}
+    crowd |= {user: at_own_pace(user, 0.6) for user in range(3, 12)}
+    groups = judge([Presence(user, "school", "", START) for user in crowd], crowd)
+    assert groups
+    assert {user for group in groups for user in group.members} == {1, 2}
+
+
+def test_a_member_answers_for_the_completions_that_met_others() -> None:
+    """Three keep step with every other completion, in no order."""
+    base, rng = at_own_pace(0, 0.3), random.Random(2)
+    crowd = {
+        user: [
+            event._replace(submitted_at=event.submitted_at + (rng.uniform(0, 0.9) if n % 2 else 3.0 + 5.0 * user))
+            for n, event in enumerate(base)
+        ]
+        for user in range(3)
+    }
+    groups = judge([Presence(user, "home", "", START) for user in crowd], crowd)
+    assert {group.evidence.rule for group in groups} == {"in_step", "in_turn"}
+    (in_step,) = [group for group in groups if group.evidence.rule == "in_step"]
+    assert in_step.members == (0, 1, 2)
+    for named in in_step.met.values():
+        assert len([entry for entry in named if entry % 2]) >= 145
+        assert len([entry for entry in named if not entry % 2]) < 30
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_school_class_shares_an_address_and_no_more(seed: int) -> None:
     crowd = farms.school(np.random.default_rng(seed))
@@ -82,6 +126,22 @@ def test_another_players_times() -> None:
     assert found["copier"].entries == tuple(range(20))
     assert "source handed in before" in found["copier"].reason
     assert found["copier"].told_at in range(10)
+
+
+def test_a_copy_is_found_however_few_places_are_followed_up() -> None:
+    source = person(300, seed=1)
+    copy = [event._replace(submitted_at=event.submitted_at + 1e6) for event in source]
+    assert echoes({"source": source, "copier": copy}, most=3) == echoes({"source": source, "copier": copy})
+
+
+def test_what_was_cleared_is_no_copy_and_may_be_copied() -> None:
+    source = person(40, seed=1)
+    copy = [event._replace(submitted_at=event.submitted_at + 1e6) for event in source]
+    again = [event._replace(submitted_at=event.submitted_at + 2e6) for event in source]
+    at = copy[19].submitted_at
+    assert echoes({"source": source, "copier": copy}, {"copier": at})["copier"].value == 20
+    assert echoes({"source": source, "copier": copy}, {"copier": at + 1e6}) == {}
+    assert set(echoes({"copier": copy, "third": again}, {"copier": at + 1e5})) == {"third"}
 
 
 def test_own_times_from_longer_ago_than_a_state_remembers() -> None:
