@@ -80,8 +80,13 @@ def test_the_last_answer_does_while_the_name_service_fails(monkeypatch: pytest.M
 def test_the_last_answer_does_while_the_name_service_is_silent(monkeypatch: pytest.MonkeyPatch, named: Nodes) -> None:
     name_service(monkeypatch, lambda: ["127.0.0.1"])
     host_of(named)
-    asked, go_on = [], Event()
-    name_service(monkeypatch, lambda: asked.append(1) or ["127.0.0.1"] if go_on.wait(20) else fail())
+    asked, go_on = list[str](), Event()
+
+    def answer() -> list[str]:
+        asked.append(NAME)
+        return ["127.0.0.1"] if go_on.wait(20) else fail()
+
+    name_service(monkeypatch, answer)
     for _ in range(3):
         assert host_of(named) == NAME
     go_on.set()
