@@ -108,7 +108,7 @@ def test_the_rank_of_who_is_held_is_counted_without_redis(
     assert accounts.profile(without("redis"), trio[1], BOARD).rank == 2
 
 
-def in_redis(resources: Resources) -> dict[bytes | str, object]:
+def in_redis(resources: Resources) -> dict[object, object]:
     """Everything on the board."""
     return {key: resources.redis.dump(key) for key in resources.redis.keys("leaderboard:*")}
 
