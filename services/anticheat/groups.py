@@ -24,6 +24,7 @@ LEAST_LEFT = 2
 """Accounts of a group, once those that the others only follow are left out."""
 LEAST_IN_TURN = 5
 """Accounts that are never active together: fewer may be a household with one device."""
+FOLLOWED = " Whom they only follow is not counted: nobody can help being followed."
 MOST_ACCOUNTS = 64
 LEAST_EVENTS = 20
 LEAST_FOR_LEVEL = 100
@@ -88,6 +89,7 @@ def _in_step(completions: Mapping[int, Sequence[Event]], what: str) -> Group | N
         f"{len(members)} accounts that share an {what} complete {how} than independent people "
         f"in the same minutes would ({abs(together):.0f} standard deviations)."
     )
+    reason += FOLLOWED if len(members) < len(alike) else ""
     meetings = _met(completions, _near(times)) if together > 0 else {}
     return Group(members, evidence(RULE, abs(together), p, members, completions, reason), meetings)
 
@@ -181,6 +183,7 @@ def in_turn(completions: Mapping[int, Sequence[Event]], what: str) -> Group | No
         f"{len(members)} accounts that share an {what} follow each other at fixed distances: one is {found.lag} to "
         f"{found.lag + 1} s after another {found.value:.0f} standard deviations more often than by chance."
     )
+    reason += FOLLOWED if found.leaders else ""
     meetings = _met(completions, met(times, found.pairs))
     return Group(members, evidence("in_turn", found.value, found.p, members, completions, reason), meetings)
 
