@@ -130,7 +130,8 @@ class Hammer(Cheat):
 
     def rest(self) -> None:
         """Longer than the others, because one turn is many calls."""
-        self.wait(lognormal(self.rng, 45.0, 0.4))
+        pause = lognormal(self.rng, 45.0, 0.4)
+        self.wait(max(pause, self.routine.budget.wait(time.monotonic())))
 
     def trick(self) -> None:
         """Many requests at once."""
@@ -139,6 +140,7 @@ class Hammer(Cheat):
             self.wait(0.05)
             try:
                 self.client.request_action(action)
+                self.routine.budget.note(time.monotonic())  # An honest round afterwards has to wait for its room.
             except FairboardError as error:
                 if error.code != "RATE_LIMIT_EXCEEDED":
                     self.patiently(self.client.me)
