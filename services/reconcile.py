@@ -42,14 +42,6 @@ _PURGE_SESSIONS = text("""
 
 
 @dataclass(frozen=True)
-class Drained:
-    """How many rows were drained, and whose."""
-
-    rows: int
-    players: set[int]
-
-
-@dataclass(frozen=True)
 class Purged:
     """Rows removed."""
 
@@ -57,25 +49,23 @@ class Purged:
     sessions: int
 
 
-def drain_outbox(resources: Resources) -> Drained:
-    """Place everyone who is in the outbox, and let them be analysed.
+def drain_outbox(resources: Resources) -> int:
+    """Place everyone who is in the outbox, and let them be analysed. Returns the rows that were drained.
 
     The rows go in the transaction that places them, so a failure leaves them for the next time. They are taken by
     "there is one", never by a cursor on ids, because ids commit out of order.
     """
-    drained, players = 0, set()
+    drained = 0
     while True:
         with transaction(resources.engine) as connection:
             rows = connection.execute(_TAKE, {"batch": DRAIN_BATCH}).all()
             for board in {board for board, _ in rows}:
                 users = sorted({user_id for name, user_id in rows if name == board})
                 place(resources, board, of_players(connection, board, users))
-            whose = {user_id for _, user_id in rows}
-            schedule.mark_due(connection, resources.settings.analysis_window, whose)
+            schedule.mark_due(connection, resources.settings.analysis_window, {user_id for _, user_id in rows})
         drained += len(rows)
-        players |= whose
         if len(rows) < DRAIN_BATCH:
-            return Drained(drained, players)
+            return drained
 
 
 def sweep(resources: Resources, board: str) -> int | None:

@@ -42,13 +42,6 @@ _PURGE = text("""
 """)
 
 
-class Drained(NamedTuple):
-    """How many were taken, and whose."""
-
-    number: int
-    players: set[int]
-
-
 class _Refusal(NamedTuple):
     user_id: int
     code: str
@@ -62,21 +55,21 @@ def note(resources: Resources, user_id: int, code: str) -> None:
         resources.note_refusal_script(keys, (user_id, code, MOST_WAITING, MOST_OF_ONE))
 
 
-def drain(resources: Resources) -> Drained:
-    """Take all that wait to PostgreSQL; their players will be due.
+def drain(resources: Resources) -> int:
+    """Take all that wait to PostgreSQL; their players will be due. Returns how many were taken.
 
     Raises RedisUnavailableError, DatabaseUnavailableError.
     """
-    taken, players = 0, set[int]()
+    taken = 0
     while True:
         with translate_outage():
             found: Any = resources.redis.lpop(LIST, BATCH)
         lines: list[bytes] = found or []
         if lines:
-            players |= _insert(resources, lines)
+            _insert(resources, lines)
         taken += len(lines)
         if len(lines) < BATCH:
-            return Drained(taken, players)
+            return taken
 
 
 def purge(resources: Resources) -> int:
@@ -84,7 +77,7 @@ def purge(resources: Resources) -> int:
     return remove_in_batches(resources, _PURGE, BATCH, days=KEPT_DAYS)
 
 
-def _insert(resources: Resources, lines: list[bytes]) -> set[int]:
+def _insert(resources: Resources, lines: list[bytes]) -> None:
     rows = [_parsed(line) for line in lines]
     columns = {
         "users": [row.user_id for row in rows],
@@ -95,7 +88,6 @@ def _insert(resources: Resources, lines: list[bytes]) -> set[int]:
         with transaction(resources.engine) as connection:
             players = set(connection.execute(_INSERT, columns).scalars())
             schedule.mark_due(connection, resources.settings.analysis_window, players)
-            return players
     except DatabaseUnavailableError:
         with suppress(RedisUnavailableError), translate_outage():
             resources.redis.lpush(LIST, *reversed(lines))

@@ -12,13 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from redis import Redis
 
 from models.database import DatabaseUnavailableError
 from services.anticheat.schedule import backlog as analysis_backlog
 from services.prober import Role
 from services.reconcile import outbox_backlog
-from services.redis_client import AWAY, make_redis
+from services.redis_client import AWAY
 from services.resources import Resources
 from web.collectors import Kept
 from web.context import resources
@@ -120,11 +119,9 @@ class _Backlog(Collector):
             log.warning("metrics without outbox and analysis: %s", error)
 
     def _queues(self) -> Iterator[Metric]:
-        broker: Redis = make_redis(self._own.settings.celery_url, deadline=self._own.redis_deadline)
         waiting = GaugeMetricFamily("fairboard_queue_messages", "Tasks waiting in a queue.", labels=["queue"])
         for name in QUEUES:
-            waiting.add_metric([name], int(broker.llen(name)))
-        broker.close()
+            waiting.add_metric([name], int(self._own.broker.llen(name)))
         yield waiting
 
     def _outbox(self) -> Iterator[Metric]:

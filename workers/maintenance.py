@@ -28,8 +28,8 @@ def reconcile() -> dict[str, Any]:
         recompute.apply_async(countdown=publication.retry_ms / 1000)
     return {
         "rebuilt": rebuilt,
-        "drained": drained.rows,
-        "refusals": refused.number,
+        "drained": drained,
+        "refusals": refused,
         "analyses": len(due),
         "board": publication.outcome,
     }

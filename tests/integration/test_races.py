@@ -72,7 +72,7 @@ def publish_often(resources: Resources, players: list[Player], times: int) -> li
 
 
 def drain(resources: Resources) -> int:
-    return reconcile.drain_outbox(resources).rows
+    return reconcile.drain_outbox(resources)
 
 
 def rotate(resources: Resources, player: Player, refresh_id: Any) -> Any:

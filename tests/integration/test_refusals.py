@@ -17,14 +17,14 @@ def test_refusals_go_through_redis_to_postgresql_in_order(resources: Resources, 
     other = people.join()
     for who, code in ((player, "RATE_LIMIT_EXCEEDED"), (other, "ACTION_TOKEN_INVALID"), (player, "TOKEN_ALREADY_USED")):
         refusals.note(resources, who.user_id, code)
-    assert refusals.drain(resources) == (3, {player.user_id, other.user_id})
+    assert refusals.drain(resources) == 3
     rows = people.execute("SELECT user_id, code, at <= recorded_at AND at > now() - interval '1 minute' FROM refusals")
     assert rows == [
         (player.user_id, "RATE_LIMIT_EXCEEDED", True),
         (other.user_id, "ACTION_TOKEN_INVALID", True),
         (player.user_id, "TOKEN_ALREADY_USED", True),
     ]
-    assert refusals.drain(resources) == (0, set())
+    assert refusals.drain(resources) == 0
 
 
 def test_a_flood_by_one_player_is_cut_off_and_leaves_room_for_others(
@@ -34,7 +34,7 @@ def test_a_flood_by_one_player_is_cut_off_and_leaves_room_for_others(
     for _ in range(refusals.MOST_OF_ONE + 50):
         refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")
     refusals.note(resources, other.user_id, "RATE_LIMIT_EXCEEDED")
-    assert refusals.drain(resources).number == refusals.MOST_OF_ONE + 1
+    assert refusals.drain(resources) == refusals.MOST_OF_ONE + 1
     assert resources.redis.ttl(f"{refusals.LIST}:of:{player.user_id}") > 3_000
 
 
@@ -48,7 +48,7 @@ def test_a_flood_of_harmless_ones_keeps_out_none_that_tell(
     assert kept == [("ACTION_TOKEN_INVALID", 40), ("VALIDATION_ERROR", refusals.MOST_OF_ONE)]
     for _ in range(refusals.MOST_OF_ONE):
         refusals.note(resources, player.user_id, "SUSPICIOUS_ACTIVITY")
-    assert refusals.drain(resources).number == refusals.MOST_OF_ONE - 40
+    assert refusals.drain(resources) == refusals.MOST_OF_ONE - 40
 
 
 def test_while_no_worker_comes_the_oldest_go(
@@ -58,7 +58,7 @@ def test_while_no_worker_comes_the_oldest_go(
     for code in range(25):
         refusals.note(resources, player.user_id, f"CODE_{code}")
     assert resources.redis.lrange(refusals.LIST, 0, 0)[0].split()[1] == b"CODE_15"
-    assert refusals.drain(resources).number == 10
+    assert refusals.drain(resources) == 10
 
 
 def test_an_outage_loses_nothing_that_was_noted(
@@ -69,7 +69,7 @@ def test_an_outage_loses_nothing_that_was_noted(
     refusals.note(without("redis"), player.user_id, "LOST")
     with pytest.raises(DatabaseUnavailableError):
         refusals.drain(without("postgres"))
-    assert refusals.drain(resources).number == 2
+    assert refusals.drain(resources) == 2
     assert people.execute("SELECT code FROM refusals ORDER BY id") == [("FIRST",), ("SECOND",)]
 
 
@@ -95,7 +95,7 @@ def test_who_was_refused_is_due_whatever_fails_afterwards(
 def test_nobody_who_is_not_there_and_nothing_for_ever(resources: Resources, people: People, player: Player) -> None:
     refusals.note(resources, 999_999_999, "RATE_LIMIT_EXCEEDED")
     refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")
-    assert refusals.drain(resources) == (2, {player.user_id})
+    assert refusals.drain(resources) == 2
     assert people.execute("SELECT user_id FROM refusals") == [(player.user_id,)]
     assert refusals.purge(resources) == 0
     people.execute("UPDATE refusals SET recorded_at = now() - interval '31 days'")
