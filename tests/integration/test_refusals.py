@@ -82,9 +82,9 @@ def test_who_was_refused_is_due_whatever_fails_afterwards(
     for _ in range(2):
         refusals.note(resources, player.user_id, "RATE_LIMIT_EXCEEDED")
 
-    def insert_one(resources: Resources, lines: list[bytes]) -> set[int]:
+    def insert_one(resources: Resources, lines: list[bytes]) -> None:
         monkeypatch.setattr(refusals, "_insert", None)  # It cannot be called.
-        return real(resources, lines)
+        real(resources, lines)
 
     monkeypatch.setattr(refusals, "_insert", insert_one)
     with pytest.raises(TypeError):
