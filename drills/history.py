@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -87,7 +86,16 @@ class History:
 
     def outage(self, begin: float, end: float) -> float:
         """The longest time within a span in which no write of anybody succeeded."""
-        return longest_gap([begin, *(at for at in self.successes if begin < at < end), end])
+        stopped, resumed = self._longest_gap(begin, end)
+        return resumed - stopped
+
+    def resumed(self, begin: float, end: float) -> float:
+        """When that time was over."""
+        return self._longest_gap(begin, end)[1]
+
+    def _longest_gap(self, begin: float, end: float) -> tuple[float, float]:
+        moments = [begin, *sorted(at for at in self.successes if begin < at < end), end]
+        return max(pairwise(moments), key=lambda gap: gap[1] - gap[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +122,3 @@ class Truth:
     """Players whom the product does not show; Redis does not rank them."""
     differences: tuple[str, ...] = ()
     """What `fairboard verify` found on the whole site."""
-
-
-def longest_gap(moments: Iterable[float]) -> float:
-    """The longest time between two neighbours."""
-    ordered = sorted(moments)
-    return max((later - earlier for earlier, later in pairwise(ordered)), default=0.0)

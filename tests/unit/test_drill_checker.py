@@ -166,6 +166,7 @@ def test_the_outage_is_the_longest_time_without_a_success() -> None:
     told = History(successes=[0.5, 1.0, 4.0, 4.2])
     assert told.outage(0.8, 5.0) == pytest.approx(3.0)
     assert told.outage(4.1, 9.0) == pytest.approx(4.8)
+    assert told.resumed(0.8, 5.0) == pytest.approx(4.0)
 
 
 def test_an_error_of_the_server_itself_is_a_problem_whatever_came_of_it() -> None:
