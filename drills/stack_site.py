@@ -147,7 +147,9 @@ class StackSite:
     def second(self, name: str) -> OwnPart:
         """Another process of the kind of a part, which does not run yet."""
         argv = list(next(part for part in PARTS if part.name == name).argv)
-        filled = [word.format(data_dir=self.stack.folder / "second") for word in argv]
+        folder = self.stack.folder / "second"
+        folder.mkdir(exist_ok=True)
+        filled = [word.format(data_dir=folder) for word in argv]
         return OwnPart(self.stack._part(f"{name}-2", filled, self.stack.environment))  # noqa: SLF001 -- our own subclass
 
     def restart(self, name: str, clock: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,13 +12,18 @@ from collections.abc import Callable
 from statistics import median
 from urllib.parse import urlsplit
 
+from config.catalogue import BOARD
 from drills.faults.common import machine
 from drills.followers import JOIN
 from drills.load import Plan
 from drills.scene import Drill, Scene
+from services.leaderboard.keys import BoardKeys
 
 HEADERS_SECONDS = 0.5
 SLOW, DRIBBLING = 60, 200
+RECEIVE_BYTES, GIANT_BYTES = 2_048, 500_000
+CUT_SECONDS = 25.0
+"""Who takes nothing for 20 s is cut off."""
 TURNS, SETTLED = 5, 40
 """How often the two are measured, and the completions that a change is given."""
 TURN_SECONDS = 8.0, 3.0
@@ -62,8 +68,47 @@ def cut_channel(scene: Scene) -> None:
 
 
 def slow_readers(scene: Scene) -> None:
-    """Sockets that join and then read nothing."""
-    _beside(scene, lambda: [_join(scene, number) for number in range(SLOW)], lambda sockets: None)
+    """Sockets that join and then read nothing, with a board on its way to each that the kernel has no room for."""
+    _beside(scene, lambda: _deaf(scene), lambda sockets: None)
+    if scene.quick:
+        return
+    sockets = _deaf(scene)
+    scene.lasts(CUT_SECONDS)
+    cut = sum(map(_was_cut, sockets))
+    scene.notes.append(f"{cut} of {SLOW} that read nothing were cut off within {CUT_SECONDS:.0f} s")
+    scene.require(f"all that read nothing cut off, not {cut} of {SLOW}", holds=cut == SLOW)
+
+
+def _deaf(scene: Scene) -> list[socket.socket]:
+    """Sockets that have joined and now get no further than the middle of a board."""
+    sockets = [_join(scene, number) for number in range(SLOW)]
+    scene.wait_for_more(SETTLED)
+    _publish_giant(scene)
+    return sockets
+
+
+def _publish_giant(scene: Scene) -> None:
+    """A board of half a megabyte, under a version of its own: the next one is newer."""
+    keys, redis = BoardKeys(BOARD), scene.site.resources().redis
+    row = {"rank": 1, "userId": 1, "username": "x" * GIANT_BYTES, "score": 1}
+    version = int(redis.hincrby(keys.published, "version", 1))
+    board = {"leaderboard": [row], "updatedAt": "2026-01-01T00:00:00.000000Z", "version": version}
+    redis.publish(keys.updates, json.dumps(board))
+
+
+def _was_cut(one: socket.socket) -> bool:
+    """Whether the server has ended it: after what was on its way comes the end."""
+    end = time.monotonic() + 5
+    one.settimeout(1)
+    try:
+        while time.monotonic() < end:
+            if not one.recv(65_536):
+                return True
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def slowloris(scene: Scene) -> None:
@@ -110,15 +155,22 @@ def _p99(times: list[float]) -> float:
 
 
 def _connect(scene: Scene) -> socket.socket:
+    """A connection as a client has it, with a window in which little can wait."""
     place = urlsplit(scene.site.urls[0])
     assert place.hostname
-    assert place.port
-    return socket.create_connection((place.hostname, place.port), timeout=5)
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+    one.settimeout(5)
+    one.connect((place.hostname, place.port))
+    if scene.site.trust is not None and place.scheme == "https":
+        return scene.site.trust.wrap_socket(one, server_hostname=place.hostname)
+    return one
 
 
 def _begin_request(scene: Scene) -> socket.socket:
     one = _connect(scene)
-    one.sendall(b"POST /api/actions/complete HTTP/1.1\r\nHost: localhost\r\n")
+    host = urlsplit(scene.site.urls[0]).netloc
+    one.sendall(f"POST /api/actions/complete HTTP/1.1\r\nHost: {host}\r\n".encode())
     return one
 
 

@@ -98,10 +98,10 @@ def rebuild_while_writing(scene: Scene) -> None:
 
 DRILLS = (
     Drill("8a", "Redis killed between the commit and the placement", kill_before_placing, quick=True, outage=5.0),
-    Drill("8b", "placements lost on their way to a Redis that lives", lose_placements, redis=4.0),
-    Drill("8c", "FLUSHALL", flush, quick=True),
-    Drill("9a", "Redis frozen for 60 s, and a greedy player", freeze),
-    Drill("9b", "Redis out of memory", out_of_memory),
-    Drill("9c", "Redis restored from an older file, and a greedy player", older_file),
+    Drill("8b", "placements lost on their way to a Redis that lives", lose_placements),
+    Drill("8c", "FLUSHALL", flush, quick=True, redis=10.0),
+    Drill("9a", "Redis frozen for 60 s, and a greedy player", freeze, redis=10.0),
+    Drill("9b", "Redis out of memory", out_of_memory, redis=10.0),
+    Drill("9c", "Redis restored from an older file, and a greedy player", older_file, redis=10.0),
     Drill("14", "`fairboard rebuild` during writes", rebuild_while_writing),
 )

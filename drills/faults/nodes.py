@@ -1,4 +1,4 @@
-"""Rows 1, 2, 3, 4, 10, 13 and 16 on the cluster: what happens to whole nodes."""
+"""The rows on the cluster: what happens to whole nodes, and what several of each make of it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 
-from deploy.local.places import POSTGRES
+import psycopg2
+
+from cli.embedded.server import LOCALHOST
+from deploy.local.places import ETCD, POSTGRES
 from drills.cluster_site import ClusterSite
-from drills.faults.database import POSTS
+from drills.faults.common import POSTS, contest, post_together, settled
+from drills.faults.edge import slowloris
+from drills.faults.memory import GREED, flush, out_of_memory, rebuild_while_writing
 from drills.faults.rolling import rolling
-from drills.history import Outcome
+from drills.faults.tasks import dead_beat
 from drills.load import SPARE_MS, Plan, round_of
 from drills.scene import Drill, Scene
-from drills.truth import forget_limits
+from models.database import UNCONFIRMED
 
 GROUND = "cluster"
 PLAN = Plan(seats=24)
 NOTICED_SECONDS = 5.0
 """How soon readiness has to say that the primary is away."""
+SERVED_SECONDS = 25.0
+"""How soon after that loss somebody's completion has to count again."""
+PATIENCE_SECONDS = 2.0
+"""How long a commit may wait for a second node."""
 
 
 def _site(scene: Scene) -> ClusterSite:
@@ -63,9 +73,39 @@ def cut_from_etcd(scene: Scene) -> None:
     begun = time.monotonic()
     scene.wait(lambda: _site(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
     led = time.monotonic() - begun
+    confirmed = _confirms(_site(scene), part.name)
     scene.wait_for_more(20)  # The old one still takes connections, but nobody confirms its commits.
+    confirmed = confirmed or _confirms(_site(scene), part.name)
+    scene.require("no commit that is confirmed by the node that was cut off", holds=not confirmed)
     scene.notes.append(f"another primary after {led:.1f} s; until then the one that was cut off served on")
     part.thaw()
+
+
+def _confirms(site: ClusterSite, name: str) -> bool:
+    """Whether a node says of a commit of its own that a second node has it."""
+    url, port = site.settings.owner_url.replace("+psycopg2", ""), site.cluster.ports[f"{name}-sql"]
+    with closing(psycopg2.connect(url, host=LOCALHOST, port=port, connect_timeout=2)) as connection:
+        connection.autocommit = True
+        patience = threading.Timer(PATIENCE_SECONDS, connection.cancel)
+        patience.start()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_logical_emit_message(true, 'drill', '')")
+        patience.cancel()
+        return not any(UNCONFIRMED in notice for notice in connection.notices)
+
+
+def freeze_etcd(scene: Scene) -> None:
+    """Nobody can tell who leads: the primary goes on, because it reaches its standbys (Patroni's failsafe mode)."""
+    parts = [scene.site.parts[name] for name in ETCD]
+    for part in parts:
+        part.freeze()
+    scene.lasts(30)
+    served = scene.load.count()
+    scene.wait_for_more(20, 5)
+    scene.notes.append(f"without etcd {scene.load.count() - served} more completions counted after 30 s")
+    for part in parts:
+        part.thaw()
+    scene.wait_for_more(20)
 
 
 def cut_from_standbys(scene: Scene) -> None:
@@ -81,39 +121,44 @@ def cut_from_standbys(scene: Scene) -> None:
         part.thaw()
 
 
-def fail_redis_over(scene: Scene) -> None:
-    """The master hangs, another takes over, and the old one comes back and has to follow."""
+def freeze_redis(scene: Scene) -> None:
+    """The master hangs, another takes over, and the old one comes back and has to follow. Limits have to outlive it."""
     master = _site(scene).board
+    scene.load.burst(scene.spare[0], GREED)
     master.freeze()
     scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(30)
     master.thaw()
+    scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(10)
 
 
 def kill_redis(scene: Scene) -> None:
-    """The master is killed, and comes back as a replica."""
+    """The master is killed, and comes back as a replica. Limits have to outlive it."""
     master = _site(scene).board
+    scene.load.burst(scene.spare[0], GREED)
     master.kill()
     scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(20)
     master.start()
 
 
 def many_posts(scene: Scene) -> None:
-    """200 posts of one token through the balancer while the primary's node dies."""
+    """200 posts of one token through the balancer while the primary's node dies, and again once another one leads."""
     person, part = scene.spare[0], _site(scene).primary
     token = scene.load.token(person)
     scene.lasts((round_of(token) + SPARE_MS) / 1000)
     killer = threading.Timer(scene.random.uniform(0.0, 0.2), part.kill)
     killer.start()
-    attempts = scene.load.post_together(token, person, POSTS)
+    attempts = post_together(scene, person, token)
     killer.join()
     _served_by_another(scene, part.name)
     part.start()
-    forget_limits(scene.site, [person.user_id])
-    scene.load.ask_again(person, token)
-    scene.notes.append(f"{sum(one.outcome is Outcome.OK for one in attempts)} of {POSTS} posts were paid")
+    attempts += post_together(scene, person, token)
+    settled(scene, {token: 0})
+    scene.notes.append(f"answers about {POSTS} posts, and as many again: {contest(scene, attempts)}")
 
 
 def _served_by_another(scene: Scene, name: str) -> None:
@@ -128,6 +173,7 @@ def _served_by_another(scene: Scene, name: str) -> None:
     served = load.history.resumed(begun, load.now()) - begun
     scene.notes.append(f"readiness said no after {noticed:.1f} s; served again after {served:.1f} s")
     scene.require(f"noticed within {NOTICED_SECONDS:.0f} s: {noticed:.1f} s", holds=noticed < NOTICED_SECONDS)
+    scene.require(f"served again within {SERVED_SECONDS:.0f} s: {served:.1f} s", holds=served < SERVED_SECONDS)
 
 
 DRILLS = (
@@ -136,8 +182,14 @@ DRILLS = (
     Drill("3", "the primary's node frozen for 45 s, then thawed", freeze_primary, GROUND, outage=30.0, plan=PLAN),
     Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
     Drill("4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, plan=PLAN),
-    Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, plan=PLAN),
-    Drill("10b", "Redis's master frozen until another leads", fail_redis_over, GROUND, outage=5.0, plan=PLAN),
+    Drill("4c", "etcd frozen for 30 s: nobody can tell who leads", freeze_etcd, GROUND, outage=5.0, plan=PLAN),
+    Drill("8c", "FLUSHALL", flush, GROUND, redis=10.0, plan=PLAN),
+    Drill("9b", "Redis's master out of memory", out_of_memory, GROUND, redis=10.0, plan=PLAN),
+    Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
+    Drill("10b", "Redis's master frozen until another leads", freeze_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
+    Drill("12b", "both beats dead", dead_beat, GROUND, plan=PLAN),
     Drill("13", "rolling restart of all, leaders after a handover, the balancer reloaded", rolling, GROUND, plan=PLAN),
+    Drill("14", "`fairboard rebuild` from a standby during writes", rebuild_while_writing, GROUND, plan=PLAN),
     Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
+    Drill("17c", "slowloris at the balancer: 200 requests that never end", slowloris, GROUND, plan=PLAN),
 )
