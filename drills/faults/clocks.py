@@ -41,5 +41,23 @@ def _look_at_clocks(scene: Scene) -> None:
     scene.require("clocks that are off", holds=min(web, redis) > OFF_SECONDS - 5)
 
 
-DRILLS = (Drill("15", "clocks off by ten minutes, and a greedy player", clocks_off, answer_seconds=20.0),)
-"""The one web server is restarted for it, which is not what is tested: whoever asks meanwhile waits."""
+def database_clock_off(scene: Scene) -> None:
+    """PostgreSQL ten minutes ahead, then ten minutes behind: its clock dates tokens and entries alike."""
+    told = []
+    for seconds in (OFF_SECONDS, -OFF_SECONDS):
+        machine(scene).restart("postgres", seconds)
+        scene.wait(scene.site.ready, "readiness")
+        scene.load.burst(scene.spare[0], GREED)
+        scene.wait_for_more(20)
+        clock = float(str(scene.site.ask("SELECT extract(epoch FROM clock_timestamp())")[0][0]))
+        told.append(clock - time.time())
+    machine(scene).restart("postgres")
+    scene.notes.append(f"PostgreSQL's clock off by {' and '.join(f'{off:+.0f} s' for off in told)}")
+    scene.require("a clock that is off", holds=told[0] > OFF_SECONDS - 5 and told[1] < 5 - OFF_SECONDS)
+
+
+DRILLS = (
+    # The one web server is restarted for it, which is not what is tested: whoever asks meanwhile waits.
+    Drill("15", "clocks off by ten minutes, and a greedy player", clocks_off, answer_seconds=20.0),
+    Drill("15b", "PostgreSQL's clock off by ten minutes, either way, and a greedy player", database_clock_off),
+)
