@@ -79,6 +79,8 @@ class Scene:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     recovery: Recovery | None = None
+    aborted: str = ""
+    """What the exception said that ended the drill, if one did."""
 
     @property
     def players(self) -> list[int]:
@@ -145,7 +147,10 @@ class Result:
 
 
 def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False, size: Size = A_DRILL) -> Result:
-    """Run one drill on a healthy site and judge it. The site is healthy again afterwards."""
+    """Run one drill on a healthy site and judge it. The site is healthy again afterwards.
+
+    A drill that ends in an exception is judged as well, by what its clients saw until then; it has not held.
+    """
     crowd = people.join(site.ask, site.settings, size.crowd)
     spare = people.join(site.ask, site.settings, 8)
     load = Load(
@@ -159,14 +164,15 @@ def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False, size:
         on_settle=lambda players: _forgive(site, players),
     )
     scene = Scene(site, load, random.Random(seed), spare[2:], quick)
-    with load:
-        span = _play_out(scene, drill, size)
-        load.settle()
-        scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site, scene.players))
-        _wait_for_followers(scene, site)
-    result = _judge(scene, drill, span, everything=size.everything)
-    people.retire(site.ask, scene.players)
-    return result
+    try:
+        with load:
+            span = _play_out(scene, drill, size)
+            load.settle()
+            scene.require("Redis equal to PostgreSQL", holds=wait_quiet(site, scene.players))
+            _wait_for_followers(scene, site)
+        return _judge(scene, drill, span, everything=size.everything)
+    finally:
+        people.retire(site.ask, scene.players)
 
 
 def _forgive(site: Site, players: Iterable[int]) -> None:
@@ -176,12 +182,17 @@ def _forgive(site: Site, players: Iterable[int]) -> None:
 
 def _play_out(scene: Scene, drill: Drill, size: Size) -> tuple[float, float]:
     """From a warm load to a warm load. Returns when the fault began and when all was over."""
-    scene.wait_for_more(size.warm)
     begun = scene.load.now()
-    drill.act(scene)
-    if scene.recovery is None:
-        scene.over()
-    scene.wait_for_more(size.after)
+    try:
+        scene.wait_for_more(size.warm)
+        begun = scene.load.now()
+        drill.act(scene)
+        if scene.recovery is None:
+            scene.over()
+        scene.wait_for_more(size.after)
+    except Exception as error:  # noqa: BLE001 -- whatever has ended it: what was lost until then is to be seen
+        scene.aborted = repr(error)
+        scene.site.heal()
     return begun, scene.load.now()
 
 
@@ -209,8 +220,9 @@ def _judge(scene: Scene, drill: Drill, span: tuple[float, float], *, everything:
         history.slowest(),
         (*scene.notes, *refused_notes(refusals(history, crowd))),
     )
-    promised = broken_promises(result, quick=scene.quick)
-    return replace(result, problems=(*verdict.problems, *scene.problems, *promised))
+    promised = broken_promises(result, quick=scene.quick) if not scene.aborted else ()
+    aborted = (scene.aborted,) if scene.aborted else ()
+    return replace(result, problems=(*aborted, *verdict.problems, *scene.problems, *promised))
 
 
 def refused_notes(refused: Counter[str]) -> list[str]:
