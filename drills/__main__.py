@@ -13,6 +13,7 @@ from deploy.local.cluster import ClusterError
 from drills import report, sabotage
 from drills.cluster_site import cluster_site
 from drills.faults import ON_ONE_MACHINE, ON_THE_CLUSTER
+from drills.product import commit
 from drills.scene import Drill, DrillError, Result, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
@@ -22,7 +23,7 @@ def main() -> int:
     """Carry out what is asked for. 1 where something did not hold, or where a sabotage was not found."""
     arguments = _arguments()
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**31)
-    print(f"seed {seed}: the same with --seed {seed}", flush=True)
+    print(f"commit {commit()}, seed {seed}: the same with --seed {seed}", flush=True)
     begun = time.monotonic()
     well = _on(stack_site, ON_ONE_MACHINE, arguments, seed)
     well = _on(cluster_site, ON_THE_CLUSTER, arguments, seed) and well

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drills.product import commit
 from drills.scene import Result
-from drills.version import commit
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "results.json"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from drills import report
 from drills.faults import ON_ONE_MACHINE
+from drills.product import FILES, PACKAGES
 from drills.scene import DrillError, Result, carry_out
 from drills.stack_site import StackSite, stack_site
-from drills.version import FILES, PACKAGES
 from tests.processes import ROOT, open_folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drills import __main__ as program, long, report, soak, version
+from drills import __main__ as program, long, product, report, soak
 from drills.checker import Verdict
 from drills.people import Person
 from drills.roster import A_MINUTE, Roster
@@ -117,7 +117,7 @@ def test_the_table_shows_both_outages_and_the_commit(tmp_path: Path, monkeypatch
     program._tell(result(outage=8.0), Namespace(quick=False, dry=False))
     row = next(line for line in report.PAGE.read_text().splitlines() if line.startswith("| 7c "))
     assert "| 8.0 s | 1.3 s | 1.0 s | 1.0 s | 2.0 s |" in row
-    assert f"| {version.commit()} | 1 |" in row
+    assert f"| {product.commit()} | 1 |" in row
 
 
 def test_a_row_of_former_times_says_what_it_knows() -> None:
@@ -127,9 +127,9 @@ def test_a_row_of_former_times_says_what_it_knows() -> None:
 
 def test_a_product_that_was_changed_is_of_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*arguments: str) -> str:
-        return version._git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments)
+        return product._git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments)
 
-    assert version.commit(tmp_path) == version.UNKNOWN
+    assert product.commit.__wrapped__(tmp_path) == product.UNKNOWN
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "app.py").write_text("1")
     (tmp_path / "results.json").write_text("1")
@@ -140,8 +140,8 @@ def test_a_product_that_was_changed_is_of_no_commit(tmp_path: Path, monkeypatch:
     (tmp_path / "results.json").write_text("2")
     git("commit", "--quiet", "--all", "--message", "only results")
     (tmp_path / "results.json").write_text("3")
-    assert first.startswith(version.commit(tmp_path))
+    assert first.startswith(product.commit.__wrapped__(tmp_path))
     (tmp_path / "web" / "new.py").write_text("1")
-    assert version.commit(tmp_path) == version.CHANGED
+    assert product.commit.__wrapped__(tmp_path) == product.CHANGED
     monkeypatch.setenv("PATH", "")
-    assert version.commit(tmp_path) == version.UNKNOWN
+    assert product.commit.__wrapped__(tmp_path) == product.UNKNOWN

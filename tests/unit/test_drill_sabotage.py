@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drills import report, version
+from drills import product, report
 from drills.faults import ON_ONE_MACHINE
 from drills.sabotage import ALL, Sabotage, sabotaged_tree, tell
 from tests.processes import ROOT
@@ -50,6 +50,6 @@ def test_a_quick_or_dry_run_writes_nothing(results: Path, quick: bool, dry: bool
 def test_what_was_found_is_kept_with_the_commit(results: Path) -> None:
     assert not tell(ALL[0], ["I1: another"], Namespace(quick=False, dry=False))
     kept = report.load()["sabotages"][ALL[0].name]
-    assert (kept["found"], kept["commit"]) == (False, version.commit())
+    assert (kept["found"], kept["commit"]) == (False, product.commit())
     assert f"({kept['date']}, {kept['commit']})" in report.PAGE.read_text()
     assert results.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from tests.processes import ROOT
@@ -15,8 +16,12 @@ PRODUCT = (*PACKAGES, *FILES, "deploy", "requirements")
 CHANGED, UNKNOWN = "changed", "unknown"
 
 
+@cache
 def commit(root: Path = ROOT) -> str:
-    """The last commit that touched the product; "changed" if its files are others now, "unknown" without Git."""
+    """The last commit that touched the product; "changed" if its files are others now, "unknown" without Git.
+
+    Looked up once: servers run what they have loaded, whatever is edited meanwhile.
+    """
     try:
         if _git(root, "status", "--porcelain", "--", *PRODUCT):
             return CHANGED
