@@ -13,6 +13,7 @@ from deploy.local.cluster import ClusterError
 from drills import report, sabotage
 from drills.cluster_site import cluster_site
 from drills.faults import ON_ONE_MACHINE, ON_THE_CLUSTER
+from drills.product import commit
 from drills.scene import Drill, DrillError, Result, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
@@ -22,11 +23,11 @@ def main() -> int:
     """Carry out what is asked for. 1 where something did not hold, or where a sabotage was not found."""
     arguments = _arguments()
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**31)
-    print(f"seed {seed}: the same with --seed {seed}", flush=True)
+    print(f"commit {commit()}, seed {seed}: the same with --seed {seed}", flush=True)
     begun = time.monotonic()
     well = _on(stack_site, ON_ONE_MACHINE, arguments, seed)
     well = _on(cluster_site, ON_THE_CLUSTER, arguments, seed) and well
-    well = sabotage.run_all(_chosen_sabotages(arguments), seed) and well
+    well = sabotage.run_all(_chosen_sabotages(arguments), seed, arguments) and well
     print(f"{'All held' if well else 'NOT ALL HELD'}, in {time.monotonic() - begun:.0f} s.")
     return 0 if well else 1
 
@@ -52,7 +53,7 @@ def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: ar
         try:
             result = carry_out(site, drill, seed, quick=arguments.quick)
         except (DrillError, TimeoutError, AssertionError, OSError, ClusterError) as error:
-            print(f"{drill.row}: {drill.fault}: could not be carried out: {error!r}", flush=True)
+            print(f"{drill.row}: {drill.fault}: could not be judged: {error!r}", flush=True)
             site.heal()
             well = False
             continue
@@ -65,7 +66,7 @@ def _tell(result: Result, arguments: argparse.Namespace) -> None:
     print(report.line(result), flush=True)
     for text in (*result.problems, *(f"({note})" for note in result.notes)):
         print(f"      {text}", flush=True)
-    if not arguments.quick and not arguments.dry:
+    if report.is_kept(arguments):
         report.keep(result)
 
 
@@ -85,7 +86,7 @@ def _arguments() -> argparse.Namespace:
     names = [*(drill.row for drill in (*ON_ONE_MACHINE, *ON_THE_CLUSTER)), *(one.name for one in sabotage.ALL)]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of: {', '.join(dict.fromkeys(names))} (all)")
     parser.add_argument("--seed", type=int, help="of what is drawn at random (a new one)")
-    parser.add_argument("--quick", action="store_true", help="the most telling ones, with shorter faults")
+    parser.add_argument("--quick", action="store_true", help="the most telling, with shorter faults; write nothing")
     parser.add_argument("--on", choices=("machine", "cluster", "all"), default="all", help="which kind of site")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     arguments = parser.parse_args()

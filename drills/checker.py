@@ -1,7 +1,7 @@
 """The judge: a pure function over a history, in the manner of Jepsen's set test. No log line has a say.
 
 Lost is what was acknowledged and is not in the ledger; unexpected is what is in the ledger and was never attempted;
-duplicated is a token that was paid twice. The other checks are the invariants I2 to I8 of docs/drills.md.
+duplicated is a token that was paid twice. The other checks are the invariants I2 to I9 of docs/drills.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drills.history import Entry, History, Outcome, Truth
+from drills.history import ALREADY_USED, LIMITED, Attempt, Entry, History, Outcome, Truth, answer_to
 
 ANSWER_SECONDS = 5.0
 """No write may keep a client waiting longer, whatever is broken (I6)."""
@@ -19,6 +19,21 @@ SLACK_SECONDS = 5.5
 """A call is counted when it is let in, and its entry is written a little later: so much may a window look shorter."""
 SHOWN, LETTERS = 3, 12
 """Examples that a sentence about many names, and how much of each."""
+AWAY = 503, "SERVICE_UNAVAILABLE"
+"""The one answer that says that something is away, from web servers and from the balancer alike."""
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What is asked of one drill besides the truth."""
+
+    followers: int
+    """How many held the board's socket."""
+    crowd: frozenset[int]
+    """Players who are honest and do what the rules allow."""
+    answer_seconds: float = ANSWER_SECONDS
+    refused: frozenset[str] = frozenset()
+    """Codes with which the fault itself may have them refused."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,7 @@ class Verdict:
         return not self.problems
 
 
-def check(history: History, truth: Truth, *, answer_seconds: float = ANSWER_SECONDS) -> Verdict:
+def check(history: History, truth: Truth, demands: Demands) -> Verdict:
     """Judge what clients were told by what the servers hold."""
     acknowledged = history.acknowledged()
     counted = Counter(entry.token for entry in truth.ledger)
@@ -53,9 +68,12 @@ def check(history: History, truth: Truth, *, answer_seconds: float = ANSWER_SECO
         *_wrong_answers(history, truth),
         *(f"I3: player {player}: Redis says {score}" for player, score in _unequal(truth)),
         *_over_limits(truth.ledger),
-        *_late(history, answer_seconds),
-        *_unruly_sockets(history, truth),
+        *_late(history, demands.answer_seconds),
+        *_unruly_sockets(history, truth, demands.followers),
         *_internal_errors(history),
+        *_named("I9: refused for good and in the ledger", _refused_for_good(history) & counted.keys()),
+        *_honest_refused(history, demands),
+        *_never_learned(history),
         *(f"verify: {difference}" for difference in truth.differences),
     ]
     return Verdict(len(acknowledged), lost, duplicated, unexpected, tuple(problems))
@@ -130,30 +148,73 @@ def _over_limits(ledger: tuple[Entry, ...]) -> Iterator[str]:
 
 def _late(history: History, answer_seconds: float) -> Iterator[str]:
     """I6: every answer came in time."""
-    late = [attempt.seconds for attempt in history.attempts if attempt.seconds > answer_seconds]
+    late = [call.seconds for call in history.calls if call.seconds > answer_seconds]
     if late:
         yield f"I6: {len(late)} answers later than {answer_seconds} s, the latest after {max(late):.1f} s"
 
 
-def _unruly_sockets(history: History, truth: Truth) -> Iterator[str]:
+def _unruly_sockets(history: History, truth: Truth, followers: int) -> Iterator[str]:
     """I7: versions grow on each connection, name one board each, and everyone ends on the board of PostgreSQL."""
     boards: dict[int, tuple[tuple[int, int], ...]] = {}
     newest: dict[tuple[int, int], int] = {}
-    last: dict[int, tuple[tuple[int, int], ...]] = {}
     for seen in history.sightings:
         if seen.published and boards.setdefault(seen.version, seen.rows) != seen.rows:
             yield f"I7: version {seen.version} named two boards"
         if newest.get((seen.follower, seen.connection), -1) >= seen.version:
             yield f"I7: follower {seen.follower} received version {seen.version} twice or late"
         newest[seen.follower, seen.connection] = seen.version
-        last[seen.follower] = seen.rows
-    for follower, rows in last.items():
-        if rows != truth.top:
+    yield from _left_behind(history, truth, followers)
+
+
+def _left_behind(history: History, truth: Truth, followers: int) -> Iterator[str]:
+    """I7: nobody is shown nothing, which would be easy to get right."""
+    updated = {seen.follower for seen in history.sightings if seen.published}
+    last = {seen.follower: seen.rows for seen in history.sightings}
+    for follower in sorted(last.keys() | set(range(followers))):
+        if follower not in updated:
+            yield f"I7: follower {follower} received no update"
+        if last.get(follower) != truth.top:
             yield f"I7: follower {follower} did not end on the board that PostgreSQL has"
 
 
 def _internal_errors(history: History) -> Iterator[str]:
-    """I8: whatever is broken, nobody is told that Fairboard itself has failed."""
-    calls = Counter(failure for failure in history.failures if failure.endswith("INTERNAL_ERROR"))
-    for failure, times in sorted(calls.items()):
-        yield f"I8: {failure}, {times} times"
+    """I8: whatever is broken, nobody is told that Fairboard itself has failed, nor given a proxy's own page."""
+    calls = Counter(
+        answer_to(call) for call in history.calls if call.status >= 500 and (call.status, call.code) != AWAY
+    )
+    for answer, times in sorted(calls.items()):
+        yield f"I8: {answer}, {times} times"
+
+
+def _refused_for_good(history: History) -> frozenset[str]:
+    """Tokens whose client was told last that they are worth nothing. A limit says nothing of the token."""
+    last: dict[str, Attempt] = {attempt.token: attempt for attempt in history.attempts}
+    return frozenset(
+        token
+        for token, attempt in last.items()
+        if attempt.outcome is Outcome.FAIL and not attempt.acknowledged and attempt.code != LIMITED
+    )
+
+
+def refusals(history: History, crowd: frozenset[int]) -> Counter[str]:
+    """The calls of honest players that were refused, by what they were told, limits apart."""
+    return Counter(
+        answer_to(call)
+        for call in history.calls
+        if call.player in crowd and 400 <= call.status < 500 and call.code not in {ALREADY_USED, LIMITED}
+    )
+
+
+def _honest_refused(history: History, demands: Demands) -> Iterator[str]:
+    """I9: a fault is no reason to refuse who has done nothing wrong."""
+    for answer, times in sorted(refusals(history, demands.crowd).items()):
+        if answer.split()[-1] not in demands.refused:
+            yield f"I9: honest players refused: {answer}, {times} times"
+
+
+def _never_learned(history: History) -> Iterator[str]:
+    """I9: whoever asks again with the same token learns what became of it."""
+    if history.pending:
+        clients = len(set(history.pending.values()))
+        such = ", ".join(token[:LETTERS] for token in sorted(history.pending)[:SHOWN])
+        yield f"I9: {clients} clients never learned what became of their completion, such as {such}"

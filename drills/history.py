@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from typing import ClassVar
 
 ALREADY_USED = "TOKEN_ALREADY_USED"
+LIMITED = "RATE_LIMIT_EXCEEDED"
 
 
 class Outcome(StrEnum):
@@ -31,6 +33,7 @@ class Attempt:
     status: int = 0
     code: str = ""
     score: int = 0
+    call: ClassVar[str] = "complete"
 
     @property
     def seconds(self) -> float:
@@ -41,6 +44,31 @@ class Attempt:
     def acknowledged(self) -> bool:
         """Whether the client was told that this token has counted: paid now, or by an earlier attempt."""
         return self.outcome is Outcome.OK or self.code == ALREADY_USED
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call for an action token, told as an Attempt is."""
+
+    player: int
+    invoked: float
+    returned: float
+    status: int = 0
+    code: str = ""
+    call: ClassVar[str] = "request"
+
+    @property
+    def seconds(self) -> float:
+        """How long the client waited."""
+        return self.returned - self.invoked
+
+
+Call = Attempt | Request
+
+
+def answer_to(call: Call) -> str:
+    """What was answered to what, in words."""
+    return f"{call.call}: {call.status} {call.code}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +96,21 @@ class Silence:
 
 @dataclass
 class History:
-    """Everything that the clients of one drill remember: `successes` are the times of all writes that were done."""
+    """Everything that the clients of one drill remember."""
 
     attempts: list[Attempt] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
-    successes: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    """Calls that were not answered with success, in the order of their answers."""
+    pending: dict[str, int] = field(default_factory=dict)
+    """Tokens of which nobody knows at the end what became of them, and whose they are."""
+
+    @property
+    def calls(self) -> list[Call]:
+        """Everything that clients asked for."""
+        return [*self.attempts, *self.requests]
 
     def acknowledged(self) -> set[str]:
         """The tokens that clients were told have counted."""
@@ -82,19 +118,29 @@ class History:
 
     def slowest(self) -> float:
         """The longest wait for an answer, or for the lack of one."""
-        return max((attempt.seconds for attempt in self.attempts), default=0.0)
+        return max((call.seconds for call in self.calls), default=0.0)
 
     def outage(self, begin: float, end: float) -> float:
-        """The longest time within a span in which no write of anybody succeeded."""
-        stopped, resumed = self._longest_gap(begin, end)
+        """The longest time within a span in which no completion of anybody was acknowledged."""
+        stopped, resumed = self._longest_gap(self._acknowledgements(), begin, end)
         return resumed - stopped
 
     def resumed(self, begin: float, end: float) -> float:
         """When that time was over."""
-        return self._longest_gap(begin, end)[1]
+        return self._longest_gap(self._acknowledgements(), begin, end)[1]
 
-    def _longest_gap(self, begin: float, end: float) -> tuple[float, float]:
-        moments = [begin, *sorted(at for at in self.successes if begin < at < end), end]
+    def outage_of_requests(self, begin: float, end: float) -> float:
+        """The longest time within a span in which nobody was given a token."""
+        given = [request.returned for request in self.requests if request.status == 200]
+        stopped, resumed = self._longest_gap(given, begin, end)
+        return resumed - stopped
+
+    def _acknowledgements(self) -> list[float]:
+        return [attempt.returned for attempt in self.attempts if attempt.acknowledged]
+
+    @staticmethod
+    def _longest_gap(times: list[float], begin: float, end: float) -> tuple[float, float]:
+        moments = [begin, *sorted(at for at in times if begin < at < end), end]
         return max(pairwise(moments), key=lambda gap: gap[1] - gap[0])
 
 

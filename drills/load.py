@@ -12,12 +12,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from drills.followers import follow
-from drills.history import ALREADY_USED, Attempt, History, Outcome
+from drills.history import ALREADY_USED, LIMITED, Attempt, Call, History, Outcome, Request, answer_to
 from drills.people import Person
 from drills.roster import Roster
 from drills.wire import NO_ANSWER, Answer, Wire
@@ -33,8 +34,9 @@ SPARE_MS = 20
 """A claim is shorter than the time that has passed."""
 PATIENCE = (0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
 """Waits between attempts with one token. More often, and the limits of ten a minute would stop it."""
-PASSING = {"RATE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR"}
-SETTLE_SECONDS = 40.0
+PASSING = {LIMITED, "SERVICE_UNAVAILABLE", "INTERNAL_ERROR"}
+SETTLE_SECONDS, FORGIVE_SECONDS = 40.0, 3.0
+"""How long clients may ask a last time once all has been answered or given up, and how often limits are lifted then."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ class Load:
     plan: Plan = field(default_factory=Plan)
     watchers: Sequence[Person] = ()
     trust: ssl.SSLContext | None = None
+    timeout: float = 6.0
+    """So long a client waits for an answer: more than any may take, or a late one would not show."""
     on_settle: Callable[[Iterable[int]], None] = lambda players: None
-    """Called with the players whose last answer is not known, before they are asked a last time."""
+    """Called with the players who do not know what became of a completion, again and again while they ask."""
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
@@ -113,8 +117,12 @@ class Load:
         return self._acknowledged
 
     def settle(self) -> None:
-        """Let nobody begin any more, and return when everybody knows what became of their completions."""
-        self._call(self._settle(), SETTLE_SECONDS + 10)
+        """Let nobody begin any more, and return when everybody knows what became of their completions.
+
+        It gives up after a while. Who does not know by the end of the load is in `history.pending`.
+        """
+        seconds = SETTLE_SECONDS + 2 * self.timeout
+        self._call(self._settle(seconds), seconds + 30)
 
     def post_together(self, token: str, person: Person, times: int) -> list[Attempt]:
         """Complete one token many times at once, over as many connections."""
@@ -154,11 +162,12 @@ class Load:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _settle(self) -> None:
+    async def _settle(self, seconds: float) -> None:
         self._stopping.set()
-        await asyncio.to_thread(self.on_settle, list(self._hanging.values()))
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=SETTLE_SECONDS)
+        end = self.now() + seconds
+        while self._tasks and self.now() < end:
+            await asyncio.to_thread(self.on_settle, list(self._hanging.values()))
+            await asyncio.wait(list(self._tasks), timeout=FORGIVE_SECONDS)
 
     async def _end(self) -> None:
         self._stopping.set()
@@ -166,12 +175,17 @@ class Load:
         for task in every:
             task.cancel()
         await asyncio.gather(*every, return_exceptions=True)
+        self.history.pending.update(self._hanging)
 
     def _wire(self, url: str = "") -> Wire:
-        return Wire(url or self._random.choice(self.urls), keep=self.plan.keep_connections, trust=self.trust)
+        chosen = url or self._random.choice(self.urls)
+        return Wire(chosen, self.timeout, keep=self.plan.keep_connections, trust=self.trust)
 
     async def _seat(self) -> None:
-        wire = self._wire()
+        with closing(self._wire()) as wire:
+            await self._play_on(wire)
+
+    async def _play_on(self, wire: Wire) -> None:
         await asyncio.sleep(self._random.uniform(0, PLAY_SECONDS))
         while not self._stopping.is_set():
             person = self._roster.pick(self.now())
@@ -183,11 +197,13 @@ class Load:
             await asyncio.sleep((round_of(token) + SPARE_MS) / 1000)
             await self._complete(wire, person, token)
             await asyncio.sleep(self._random.uniform(0, self.plan.rest))
-        wire.close()
 
     async def _request(self, wire: Wire, person: Person) -> Answer:
+        invoked = self.now()
         answer = await wire.post("/api/actions/request", person.access, {"actionType": ACTION})
-        self._note(answer, "request")
+        request = Request(person.user_id, invoked, self.now(), answer.status, answer.code)
+        self.history.requests.append(request)
+        self._note(request)
         return answer
 
     async def _token(self, person: Person) -> str:
@@ -202,10 +218,12 @@ class Load:
 
     async def _complete(self, wire: Wire, person: Person, token: str) -> None:
         """One attempt; if it leaves the client in doubt, the others follow on their own, and the seat is free."""
+        self._hanging[digest(token)] = person.user_id
         first = await self._attempt(wire, person, token)
         if first.outcome is Outcome.UNKNOWN or first.code in PASSING:
-            self._hanging[first.token] = person.user_id
             self._spawn(self._until_known(person, token))
+        else:
+            self._hanging.pop(first.token)
 
     async def _play(self, person: Person, token: str) -> Attempt:
         await asyncio.sleep((round_of(token) + SPARE_MS) / 1000)
@@ -217,15 +235,14 @@ class Load:
         return await asyncio.gather(*(self._play(person, token) for token in tokens))
 
     async def _until_known(self, person: Person, token: str) -> Attempt:
-        wire, waits = self._wire(), itertools.chain(PATIENCE, itertools.repeat(PATIENCE[-1]))
-        while True:
-            await self._pause(next(waits) * self._random.uniform(0.7, 1.3))
-            attempt = await self._attempt(wire, person, token)
-            if attempt.outcome is not Outcome.UNKNOWN and attempt.code not in PASSING:
-                break
-        self._hanging.pop(digest(token), None)
-        wire.close()
-        return attempt
+        waits = itertools.chain(PATIENCE, itertools.repeat(PATIENCE[-1]))
+        with closing(self._wire()) as wire:
+            while True:
+                await self._pause(next(waits) * self._random.uniform(0.7, 1.3))
+                attempt = await self._attempt(wire, person, token)
+                if attempt.outcome is not Outcome.UNKNOWN and attempt.code not in PASSING:
+                    self._hanging.pop(digest(token), None)
+                    return attempt
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer than until the drill ends: then everybody asks at once."""
@@ -247,15 +264,14 @@ class Load:
         )
         self.history.attempts.append(attempt)
         self._acknowledged += attempt.acknowledged
-        self._note(answer, "complete")
+        self._note(attempt)
         return attempt
 
     async def _post_together(self, token: str, person: Person, times: int) -> list[Attempt]:
-        wires = [Wire(self.urls[number % len(self.urls)], keep=False, trust=self.trust) for number in range(times)]
+        urls = (self.urls[number % len(self.urls)] for number in range(times))
+        wires = [Wire(url, self.timeout, keep=False, trust=self.trust) for url in urls]
         return await asyncio.gather(*(self._attempt(wire, person, token) for wire in wires))
 
-    def _note(self, answer: Answer, call: str) -> None:
-        if answer.status == 200:
-            self.history.successes.append(self.now())
-        elif answer.code != ALREADY_USED:
-            self.history.failures.append(f"{call}: {answer.status} {answer.code}".strip())
+    def _note(self, call: Call) -> None:
+        if call.status != 200 and call.code != ALREADY_USED:
+            self.history.failures.append(answer_to(call))

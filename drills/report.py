@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drills.product import commit
 from drills.scene import Result
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "results.json"
 PAGE = FOLDER.parent / "docs" / "drills.md"
 TEMPLATE = FOLDER / "drills.template.md"
-SHOWN = (
-    "row",
-    "fault",
-    "ground",
-    "acknowledged",
-    "lost",
-    "duplicated",
-    "outage",
-    "redis",
-    "sockets",
-    "slowest",
-    "load",
-)
-HEADINGS = (
-    *("row", "fault", "on", "acknowledged", "lost", "duplicated", "outage", "Redis equal after", "sockets equal after"),
-    *("slowest answer", "load average", "held", "seed, date"),
-)
-HEAD = "row  held  acknowledged  lost  duplicated  outage   Redis equal  sockets equal  fault"
+COLUMNS = {
+    "row": "row",
+    "fault": "fault",
+    "on": "ground",
+    "acknowledged": "acknowledged",
+    "lost": "lost",
+    "duplicated": "duplicated",
+    "outage of completions": "completions",
+    "of requests": "requests",
+    "Redis equal after": "redis",
+    "sockets equal after": "sockets",
+    "slowest answer": "slowest",
+    "load average": "load",
+    "held": "held",
+    "commit": "commit",
+    "seed": "seed",
+    "date": "date",
+}
+"""The headings of the table, and by which name each figure is kept."""
+HEAD = "row  held  acknowledged  lost  duplicated  outage   of requests  Redis equal  sockets equal  fault"
+WIDTHS = 7, 11, 11, 13
+LONGEST = 300
+"""Letters of a problem that the page shows: what a command printed may go on and on."""
 
 
 def seconds(value: float | None) -> str:
@@ -43,11 +51,17 @@ def seconds(value: float | None) -> str:
 def line(result: Result) -> str:
     """One drill as it is printed."""
     verdict, recovery = result.verdict, result.recovery
+    times = (result.outage, result.outage_of_requests, recovery.redis, recovery.sockets)
+    told = "  ".join(f"{seconds(one):<{width}}" for one, width in zip(times, WIDTHS, strict=True))
     return (
         f"{result.drill.row:<4} {'yes' if result.held else 'NO':<5} {verdict.acknowledged:>12} {len(verdict.lost):>5} "
-        f"{len(verdict.duplicated):>11}  {seconds(result.outage):<8} {seconds(recovery.redis):<12} "
-        f"{seconds(recovery.sockets):<14} {result.drill.fault}"
+        f"{len(verdict.duplicated):>11}  {told}  {result.drill.fault}"
     )
+
+
+def is_kept(arguments: argparse.Namespace) -> bool:
+    """Whether what was found is written down: not in a dry run, nor in a quick one."""
+    return not arguments.quick and not arguments.dry
 
 
 def keep(result: Result) -> None:
@@ -61,7 +75,8 @@ def keep(result: Result) -> None:
         "acknowledged": verdict.acknowledged,
         "lost": len(verdict.lost),
         "duplicated": len(verdict.duplicated),
-        "outage": seconds(result.outage),
+        "completions": seconds(result.outage),
+        "requests": seconds(result.outage_of_requests),
         "redis": seconds(recovery.redis),
         "sockets": seconds(recovery.sockets),
         "slowest": seconds(result.slowest),
@@ -72,6 +87,7 @@ def keep(result: Result) -> None:
         "notes": list(result.notes),
         "seed": result.seed,
         "date": today(),
+        "commit": commit(),
     }
     save(kept)
 
@@ -79,7 +95,7 @@ def keep(result: Result) -> None:
 def keep_section(section: str, name: str, values: dict[str, Any]) -> None:
     """Remember something besides the drills: a sabotage, a long run, a soak, a rebuild."""
     kept = load()
-    kept.setdefault(section, {})[name] = values | {"date": today()}
+    kept.setdefault(section, {})[name] = values | {"date": today(), "commit": commit()}
     save(kept)
 
 
@@ -120,14 +136,15 @@ def page(kept: dict[str, Any]) -> str:
 
 def _drills(kept: dict[str, Any]) -> str:
     ordered = sorted(kept["drills"].values(), key=lambda one: (_number(one["row"]), one["row"], one["ground"]))
-    head = f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}\n"
+    head = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
     return head + "\n".join(_row(one) for one in ordered)
 
 
 def _row(one: dict[str, Any]) -> str:
-    held = "yes" if one["held"] else "**no**"
-    cells = [*(str(one.get(name, "")) for name in SHOWN), held, f"{one['seed']}, {one['date']}"]
-    return f"| {' | '.join(cells)} |"
+    told = one | {"held": "yes" if one["held"] else "**no**"}
+    if "outage" in one:  # Kept by the time without any write, which is no longer than that without a completion.
+        told["completions"] = f"at least {one['outage']}"
+    return f"| {' | '.join(str(told.get(name, '-')) for name in COLUMNS.values())} |"
 
 
 def _number(row: str) -> int:
@@ -138,7 +155,7 @@ def _problems(kept: dict[str, Any]) -> str:
     """What did not hold, and what drills noted."""
     lines = []
     for key, one in sorted(kept["drills"].items(), key=lambda item: (_number(item[1]["row"]), item[0])):
-        lines += [f"- {key}: **{problem}**" for problem in one["problems"]]
+        lines += [f"- {key}: **{textwrap.shorten(problem, LONGEST)}**" for problem in one["problems"]]
         lines += [f"- {key}: {note}" for note in one["notes"]]
     return "\n".join(lines) or "Nothing to add."
 
@@ -146,4 +163,9 @@ def _problems(kept: dict[str, Any]) -> str:
 def _section(values: dict[str, Any]) -> str:
     if not values:
         return "Not run yet."
-    return "\n".join(f"- {name}: {one['text']} ({one['date']})" for name, one in sorted(values.items()))
+    return "\n".join(f"- {name}: {one['text']} ({_when(one)})" for name, one in sorted(values.items()))
+
+
+def _when(one: dict[str, Any]) -> str:
+    """The date, and the commit where that was kept."""
+    return ", ".join(one[name] for name in ("date", "commit") if name in one)

@@ -5,6 +5,7 @@ The harm is done to a copy: of the source tree that a site's processes run from,
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,12 +14,10 @@ from pathlib import Path
 
 from drills import report
 from drills.faults import ON_ONE_MACHINE
+from drills.product import FILES, PACKAGES
 from drills.scene import DrillError, Result, carry_out
 from drills.stack_site import StackSite, stack_site
 from tests.processes import ROOT, open_folder
-
-PACKAGES = ("web", "workers", "services", "models", "config", "cli", "fairboard_client")
-FILES = ("wsgi.py", "celeryconfig.py")
 
 
 @dataclass(frozen=True)
@@ -105,24 +104,30 @@ _DEFINITION = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s OR
 """Of one that a former version calls with fewer arguments, that of today."""
 
 
-def run_all(chosen: Sequence[Sabotage], seed: int) -> bool:
+def run_all(chosen: Sequence[Sabotage], seed: int, arguments: argparse.Namespace) -> bool:
     """Run them, each on a site of its own. Whether all were found."""
-    found = [_run(one, seed) for one in chosen]
+    found = [tell(one, _run(one, seed), arguments) for one in chosen]
     return all(found)
 
 
-def _run(one: Sabotage, seed: int) -> bool:
+def _run(one: Sabotage, seed: int) -> Sequence[str]:
+    """What the judge finds."""
     with sabotaged_tree(one.patches) as tree, stack_site(tree) as site:
         _break_database(site, one)
         try:
-            problems: Sequence[str] = _carry_out(site, one, seed).problems
+            return _carry_out(site, one, seed).problems
         except (DrillError, TimeoutError, AssertionError) as error:
-            problems = (repr(error),)
+            return (repr(error),)
+
+
+def tell(one: Sabotage, problems: Sequence[str], arguments: argparse.Namespace) -> bool:
+    """Say whether the judge has found what was broken, and keep it if anything is to be kept."""
     found = [problem for problem in problems if problem.startswith(one.finding)]
     seen = f"row {one.row} says: {found[0]}" if found else f"row {one.row} says: {list(problems)}"
     text = f"sabotage: {'found' if found else 'NOT FOUND'}: {one.what}; {seen}"
     print(text, flush=True)
-    report.keep_section("sabotages", one.name, {"text": text, "found": bool(found)})
+    if report.is_kept(arguments):
+        report.keep_section("sabotages", one.name, {"text": text, "found": bool(found)})
     return bool(found)
 
 

@@ -80,14 +80,14 @@ def missing_in_redis(site: Site, rows: Sequence[Standing]) -> list[int]:
     ]
 
 
-def watch_recovery(site: Site, players: Sequence[int], history: History, begun: float) -> Recovery:
-    """How long since `begun` until Redis has what PostgreSQL has now, and until every follower has been shown it.
+def watch_recovery(site: Site, players: Sequence[int], history: History, followers: int, begun: float) -> Recovery:
+    """How long since `begun` until Redis has what PostgreSQL has now, and until each of the followers was shown it.
 
     The load goes on meanwhile, so "as new as" is asked: versions and scores only grow.
     """
     wanted, scores = _goal(site, players)
     redis = until(lambda: not missing_in_redis(site, wanted), GIVE_UP_SECONDS, begun)
-    sockets = until(lambda: _all_shown(history, scores), GIVE_UP_SECONDS, begun)
+    sockets = until(lambda: all_shown(history, scores, followers), GIVE_UP_SECONDS, begun)
     return Recovery(redis, sockets)
 
 
@@ -137,10 +137,10 @@ def _scores_in_redis(site: Site, players: Sequence[int]) -> dict[int, int]:
     return {player: int(score) for player, score in zip(players, scores, strict=True) if score is not None}
 
 
-def _all_shown(history: History, scores: Sequence[int]) -> bool:
-    """Whether every follower's last board is at least as new as one with these scores: the k-th best only rises."""
+def all_shown(history: History, scores: Sequence[int], followers: int) -> bool:
+    """Whether the last board of so many is at least as new as one with these scores: the k-th best only rises."""
     last = {seen.follower: [score for _, score in seen.rows] for seen in list(history.sightings)}
-    return bool(last) and all(_dominates(shown, scores) for shown in last.values())
+    return len(last) >= followers and all(_dominates(shown, scores) for shown in last.values())
 
 
 def _dominates(shown: Sequence[int], wanted: Sequence[int]) -> bool:

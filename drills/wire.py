@@ -62,10 +62,11 @@ class Wire:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         raw = await reader.readexactly(int(headers.get("content-length") or 0))
-        if not self.keep or headers.get("connection", "").lower() == "close":
+        closes = headers.get("connection", "").lower() == "close" or "content-length" not in headers
+        if closes or not self.keep:
             self.close()
-        retry = headers.get("retry-after", "")
-        return Answer(int(head[0].split()[1]), json.loads(raw) if raw else None, float(retry) if retry.isdigit() else 0)
+        status, retry = int(head[0].split()[1]), headers.get("retry-after", "")
+        return Answer(status, _parsed(status, raw), float(retry) if retry.isdigit() else 0)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = urlsplit(self.url)
@@ -80,3 +81,16 @@ class Wire:
             f"Content-Type: application/json\r\nContent-Length: {length}\r\n"
             f"Connection: {'keep-alive' if self.keep else 'close'}\r\n\r\n"
         ).encode()
+
+
+def _parsed(status: int, raw: bytes) -> Any:
+    """The body. An error keeps its status where it is no JSON, as a proxy's own pages are; a success is worth nothing
+
+    without one. Raises ValueError.
+    """
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError:
+        if status < 400:
+            raise
+        return None
