@@ -8,7 +8,7 @@ import signal
 import ssl
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +58,8 @@ class Watched(ABC):
     def __init__(self) -> None:
         self._told: subprocess.Popen[bytes] | None = None
         self._codes: list[int] = []
+        self.odd = False
+        """Whether it was started with more in its environment than it has otherwise."""
 
     @property
     @abstractmethod
@@ -68,6 +70,12 @@ class Watched(ABC):
     def pids(self) -> list[int]:
         """The main process and its children."""
         return family(self.process.pid) if self.process is not None else []
+
+    def end(self, how: Callable[[], None]) -> None:
+        """End it as a drill asks."""
+        self.look()
+        how()
+        self.odd = False
 
     def look(self) -> None:
         """Note whether it has ended by itself. To be called before it is started or ended, which hides that."""
@@ -97,13 +105,11 @@ class OwnPart(Watched):
 
     def kill(self) -> None:
         """As `kill -9` of it and of what it leaves."""
-        self.look()
-        self.part.kill()
+        self.end(self.part.kill)
 
     def terminate(self) -> None:
         """As a supervisor does."""
-        self.look()
-        self.part.stop()
+        self.end(self.part.stop)
 
     def freeze(self) -> None:
         """Stop it and its children."""
@@ -119,6 +125,7 @@ class OwnPart(Watched):
         if self.part.process is None or self.part.process.poll() is not None:
             self.part.kill()
             self.part.start(variables)
+            self.odd = bool(variables)
 
 
 class ServerPart(Watched):
@@ -135,13 +142,11 @@ class ServerPart(Watched):
 
     def kill(self) -> None:
         """As `kill -9` of the main process; PostgreSQL's others see it and end."""
-        self.look()
-        self.server.kill()
+        self.end(self.server.kill)
 
     def terminate(self) -> None:
         """In an orderly way."""
-        self.look()
-        self.server.stop()
+        self.end(self.server.stop)
 
     def freeze(self) -> None:
         """Stop it and its children."""
@@ -157,6 +162,7 @@ class ServerPart(Watched):
         if self.server.process is None or self.server.process.poll() is not None:
             with environment(variables):
                 self.server.start()
+            self.odd = bool(variables)
 
 
 class StackSite:
@@ -232,10 +238,11 @@ class StackSite:
         self.stack.restart()
 
     def rescue(self) -> None:
-        """Heal after a drill that failed halfway: what it may have set at PostgreSQL and Redis goes with a restart."""
-        for server in (self.primary, self.board):
-            server.thaw()
-            server.terminate()
+        """Heal after a drill that failed halfway: what it set at PostgreSQL, Redis and clocks goes with a restart."""
+        for part in self.parts.values():
+            part.thaw()
+            if part.odd or part in {self.primary, self.board}:
+                part.terminate()
         # Before the start, which would wait for ever for a standby that a drill has asked for.
         changed = self.stack.postgres.data / "postgresql.auto.conf"
         changed.write_text("", encoding="utf-8")

@@ -96,8 +96,8 @@ def test_a_server_that_ends_by_itself_is_told_but_for_the_row_that_ends_it() -> 
         server.start()
         part = ServerPart(server)
         try:
+            lives = Lives({"postgres": part})
             for row, problems in (("1", ["postgres ended by itself with code -9"]), ("7a", [])):
-                lives = Lives({"postgres": part})
                 os.kill(part.pids[0], signal.SIGKILL)
                 part.server.process.wait(30)  # type: ignore[union-attr]  # It runs.
                 part.start()
@@ -167,13 +167,17 @@ def test_a_crash_of_one_process_of_postgresql_is_told() -> None:
             site.primary.terminate()
 
 
-def test_what_a_drill_left_at_postgresql_goes_with_a_rescue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_drill_left_goes_with_a_rescue(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_folder() as folder:
         site = StackSite(LinkedStack(folder, ROOT, None), None)
         monkeypatch.setattr(site.stack, "parts", {})
         monkeypatch.setattr(site.stack, "wait_until_ready", lambda: None)
         site.primary.start()
         site.board.start()
+        normal, odd = begin(PARENT.format(says="")), begin(PARENT.format(says=""))
+        odd.terminate()
+        odd.start({"FAKETIME": "+600"})
+        site.parts = {"postgres": site.primary, "redis": site.board, "normal": normal, "odd": odd}
         try:
             site.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             site.ask("SELECT pg_reload_conf()")
@@ -181,5 +185,6 @@ def test_what_a_drill_left_at_postgresql_goes_with_a_rescue(monkeypatch: pytest.
             site.rescue()
             assert site.ask("SHOW synchronous_standby_names") == [("",)]
             assert site.resources().redis.config_get("maxmemory")["maxmemory"] == str(2**30)
+            assert (normal.part.alive, odd.part.alive) == (True, False), "the stack of this test starts no parts"
         finally:
             site.stack.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def away(folder: Path) -> StackSite:
 
 
 def keep(*runs: long.Run) -> None:
-    long.KEPT.write_text(long.json.dumps(runs), encoding="utf-8")
+    long.KEPT.write_text(json.dumps(runs), encoding="utf-8")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
