@@ -85,10 +85,10 @@ drill: .venv/.installed-dev ## Hurt it part by part under load, judge, and keep 
 drill-quick: .venv/.installed-dev ## The most telling drills, four minutes
 	$(BIN)/python -m drills --quick --on machine $(ARGS)
 
-drill-long: .venv/.installed-dev ## A million completions over a hundred faults; goes on where it was stopped (MINUTES=60)
+drill-long: .venv/.installed-dev ## A million completions over a hundred faults; goes on where it was stopped (MINUTES=60 ARGS='--more 10')
 	$(BIN)/python -m drills.long $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-drill-soak: .venv/.installed-dev ## Faults drawn at random while memory is watched (MINUTES=120)
+drill-soak: .venv/.installed-dev ## Faults drawn at random while memory and connections are watched (MINUTES=120)
 	$(BIN)/python -m drills.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 drill-rebuild: .venv/.installed-dev ## How long a rebuild of a million players takes while people play

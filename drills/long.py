@@ -11,37 +11,84 @@ import random
 import re
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drills import report
 from drills.faults import ON_ONE_MACHINE
+from drills.lives import Lives
 from drills.load import Plan
-from drills.scene import DrillError, Result, Size, carry_out
-from drills.site import Site
-from drills.stack_site import stack_site
-from models.database import DatabaseUnavailableError
+from drills.scene import Drill, Result, Size, carry_out
+from drills.stack_site import StackSite, stack_site
+from drills.version import product_version
 
 Run = dict[str, Any]
 KEPT = Path(__file__).with_name("long.json")
-ROWS = ("1", "3", "5", "7b", "7c", "8c", "9a", "9b", "12b", "12c", "14", "16", "17b", "17c")
-"""Faults that need no proxy, which would slow the load down, and that let web and workers live."""
+RESTARTING = ("13", "15")
+"""Faults that start web and workers anew, so that what they held until then is not seen to grow."""
+LATER = ("7a", "9c", *RESTARTING)
+"""Those that the first runs, which kept no commit, were not drawn from."""
+ROWS = ("1", "3", "5", "7b", "7c", "8c", "9a", "9b", "12b", "12c", "14", "16", "17b", "17c", *LATER)
+"""Faults that need no proxy, which would slow the load down. The order is part of what a number draws."""
 RUNS, COMPLETIONS = 100, 1_000_000
-SIZE = Size(2_400, 500, COMPLETIONS // RUNS - 2 * 500, Plan(seats=240), everything=False)
+PLAN = Plan(seats=240)
+SIZE = Size(2_400, 500, COMPLETIONS // RUNS - 2 * 500, PLAN, everything=False)
 COMPARED = 10
 """After so many runs everything is compared, all that earlier runs left included, which takes ever longer."""
+HOPELESS = 3
+"""So many runs in a row that could not be carried out, and it is given up."""
+AGAIN = (
+    "Run 37 of the first hundred was carried out again after it could not be carried out "
+    "(9000 more completions did not come about)"
+)
 
 
 def main() -> int:
-    """Carry on until there are enough runs and completions, or the time is over. 1 if anything did not hold."""
-    arguments = _arguments()
-    runs, end = kept(), time.monotonic() + arguments.minutes * 60
+    """Carry on until there are enough runs, or the time is over. 1 if anything of this call did not hold."""
+    arguments, runs = _arguments(), kept()
+    if arguments.seed is not None:
+        return _again(runs, arguments.seed)
+    if arguments.more == 0:
+        _keep_text(runs)
+    enough = _wanted(runs, arguments.more)
+    if not enough():
+        return _go_on(runs, enough, arguments.minutes)
+    print(f"{_text(runs)}.\nThere are enough: `--more 10` (make drill-long ARGS='--more 10') adds ten runs.")
+    return 0
+
+
+def _go_on(runs: list[Run], enough: Callable[[], bool], minutes: float) -> int:
+    before, end = len(runs), time.monotonic() + minutes * 60
     with stack_site(linked=False) as site:
-        while time.monotonic() < end and not _enough(runs):
-            print(line(add_run(site, runs), runs), flush=True)
-        differences = site.differences()
+        for run in carry_on(site, runs, ROWS, lambda: enough() or time.monotonic() > end):
+            print(line(run, runs), flush=True)
+        differences = compared(site)
     print(_text(runs), *differences, sep="\n")
-    return 0 if not differences and all(run["held"] for run in runs) else 1
+    return 0 if not differences and all(run["held"] for run in runs[before:]) else 1
+
+
+def _wanted(runs: list[Run], more: int | None) -> Callable[[], bool]:
+    """Whether there are enough runs: so many more, or as many as are aimed at."""
+    aim = len(runs) + (more or 0)
+    return (lambda: _enough(runs)) if more is None else (lambda: len(runs) >= aim)
+
+
+def _again(runs: list[Run], seed: int) -> int:
+    """Carry out one run as it was, on a Fairboard of its own, compare everything, and keep nothing."""
+    with stack_site(linked=False) as site:
+        run = _run(site, Lives(site.parts), seed, drawn(runs, seed, ROWS))
+        differences = compared(site)
+    print(line(run, [run]), *differences, sep="\n")
+    return 0 if run["held"] and not differences else 1
+
+
+def drawn(runs: Sequence[Run], seed: int, rows: Sequence[str]) -> Drill:
+    """The fault of a run: the one that it had, where the run is kept, and otherwise the one that its number draws."""
+    had = next((run["row"] for run in runs if run["seed"] == seed), None)
+    row = had or random.Random(seed).choice(rows)
+    return next(drill for drill in ON_ONE_MACHINE if drill.row == row)
 
 
 def kept() -> list[Run]:
@@ -50,27 +97,59 @@ def kept() -> list[Run]:
     return runs
 
 
-def add_run(site: Site, runs: list[Run]) -> Run:
-    """Carry out the next run, whose number seeds it, and keep it."""
-    runs.append(_run(site, len(runs) + 1))
-    KEPT.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs) + "\n]\n", encoding="utf-8")
+def carry_on(site: StackSite, runs: list[Run], rows: Sequence[str], over: Callable[[], bool]) -> Iterator[Run]:
+    """Carry out run after run and keep each, until it is over, or as good as: see `HOPELESS`."""
+    lives, failures = Lives(site.parts), 0
+    while failures < HOPELESS and not over():
+        seed = max((run["seed"] for run in runs), default=0) + 1
+        runs.append(_run(site, lives, seed, drawn(runs, seed, rows)))
+        KEPT.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs) + "\n]\n", encoding="utf-8")
+        _keep_text(runs)
+        failures = 0 if runs[-1]["acknowledged"] else failures + 1
+        yield runs[-1]
+
+
+def _keep_text(runs: list[Run]) -> None:
     report.keep_section("figures", "drill-long", {"text": _text(runs)})
-    return runs[-1]
 
 
-def _run(site: Site, seed: int) -> Run:
-    """One run. One that could not be carried out is kept as one that did not hold."""
-    drill = random.Random(seed).choice([drill for drill in ON_ONE_MACHINE if drill.row in ROWS])
-    begun = time.monotonic()
+def _run(site: StackSite, lives: Lives, seed: int, drill: Drill) -> Run:
+    """One run, whose number seeds it. One that could not be carried out is kept as one that did not hold."""
+    begun, planned = time.monotonic(), lives.planned
+    size = replace(SIZE, plan=replace(PLAN, keep_connections=drill.plan.keep_connections))
     try:
-        run = _judged(carry_out(site, drill, seed, quick=True, size=SIZE))
-        if seed % COMPARED == 0:
-            run["problems"] += site.differences()
-            run["held"] = not run["problems"]
-    except (DrillError, TimeoutError, AssertionError, OSError, DatabaseUnavailableError) as error:
-        site.heal()
-        run = {"acknowledged": 0, "lost": 0, "duplicated": 0, "held": False, "problems": [repr(error)]}
-    return {"seed": seed, "row": drill.row, "seconds": round(time.monotonic() - begun, 1)} | run
+        run = _judged(carry_out(site, drill, seed, quick=True, size=size))
+        problems = [*run["problems"], *(compared(site) if seed % COMPARED == 0 else ())]
+    except Exception as error:  # noqa: BLE001 -- whatever it was, hours of other runs are not to be lost with it
+        run = {"acknowledged": 0, "lost": 0, "duplicated": 0}
+        problems = [repr(error), *_tried("could not be healed", site.rescue)]
+    if ended := lives.ended(drill.row):
+        problems += [*ended, *_tried("could not be healed", site.heal)]
+    return {
+        "seed": seed,
+        "row": drill.row,
+        "seconds": round(time.monotonic() - begun, 1),
+        **run,
+        "held": not problems,
+        "problems": problems,
+        "planned": lives.planned - planned,
+        "commit": product_version(),
+        "date": report.today(),
+    }
+
+
+def compared(site: StackSite) -> list[str]:
+    """What differs on the whole site, or that it cannot be said."""
+    differences: list[str] = []
+    return [*_tried("could not be compared", lambda: differences.extend(site.differences())), *differences]
+
+
+def _tried(what: str, act: Callable[[], None]) -> list[str]:
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 -- told as a problem
+        return [f"{what}: {error!r}"]
+    return []
 
 
 def _judged(result: Result) -> Run:
@@ -78,14 +157,13 @@ def _judged(result: Result) -> Run:
         "acknowledged": result.verdict.acknowledged,
         "lost": len(result.verdict.lost),
         "duplicated": len(result.verdict.duplicated),
-        "held": result.held,
         "problems": list(result.problems),
     }
 
 
-def total(runs: list[Run], name: str) -> float:
+def total(runs: Sequence[Run], name: str) -> float:
     """A figure of all runs."""
-    return sum(float(run[name]) for run in runs)
+    return sum(float(run.get(name, 0)) for run in runs)
 
 
 def _enough(runs: list[Run]) -> bool:
@@ -102,20 +180,44 @@ def line(run: Run, runs: list[Run]) -> str:
 
 
 def _text(runs: list[Run]) -> str:
-    """What was reached, and how far that is from what is aimed at."""
+    """What was reached, by whom, how far that is from what is aimed at, and what was drawn from."""
     done, seconds = total(runs, "acknowledged"), total(runs, "seconds")
-    rate = done / seconds if seconds else 0.0
     text = (
-        f"{done:,.0f} acknowledged completions over {len(runs)} seeded runs: {total(runs, 'lost'):.0f} lost, "
-        f"{total(runs, 'duplicated'):.0f} duplicated, {_not_held(runs)}"
+        f"{done:,.0f} acknowledged completions over {len(runs)} seeded runs{_of_this(runs)}: "
+        f"{total(runs, 'lost'):.0f} lost, {total(runs, 'duplicated'):.0f} duplicated, {_not_held(runs)}. "
+        f"{_drawn_from(runs)}. Everything is compared after each tenth run only. {AGAIN}"
     )
-    if _enough(runs) or not rate:
+    if _enough(runs) or not done:
         return text
+    rate = done / seconds
     hours = (COMPLETIONS - done) / rate / 3600
     return (
         f"{text}. The aim is {COMPLETIONS:,} over {RUNS} runs; at the {rate:.0f} a second that were reached, outages "
         f"included, the rest takes {hours:.1f} hours more: `make drill-long` goes on from here"
     )
+
+
+def _of_this(runs: list[Run]) -> str:
+    """How much of it was done with the product as it is now."""
+    commit = product_version()
+    own = [run for run in runs if run.get("commit") == commit]
+    return f", of which {total(own, 'acknowledged'):,.0f} over {len(own)} of this commit ({commit})"
+
+
+def _drawn_from(runs: list[Run]) -> str:
+    """Which faults the figures speak of, and of which not."""
+    out = sorted({drill.row for drill in ON_ONE_MACHINE} - set(ROWS))
+    first = sum("commit" not in run for run in runs)
+    text = (
+        f"The number of a run seeds it and draws its fault from {len(ROWS)} of the {len(ON_ONE_MACHINE)} drills of one "
+        f"machine (rows {', '.join(ROWS)}; left out, for their proxies slow the load down: {', '.join(out)}); a soak "
+        f"leaves out {_and(RESTARTING)} as well, which start web and workers anew"
+    )
+    return text + (f"; the first {first} runs left out {_and(LATER)}" if first else "")
+
+
+def _and(rows: Sequence[str]) -> str:
+    return f"{', '.join(rows[:-1])} and {rows[-1]}"
 
 
 def _not_held(runs: list[Run]) -> str:
@@ -137,6 +239,8 @@ def first_line(problem: str) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m drills.long", description=__doc__)
     parser.add_argument("--minutes", type=float, default=24 * 60, help="stop after this time; the next call goes on")
+    parser.add_argument("--more", type=int, help="so many runs, be there enough or not; 0: write their text anew")
+    parser.add_argument("--seed", type=int, help="carry out this run as it was, on its own, and keep nothing")
     return parser.parse_args()
 
 

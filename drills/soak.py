@@ -1,49 +1,41 @@
 """`make drill-soak MINUTES=120`: one fault after another, drawn at random, on a Fairboard that is never started anew.
 
-Its runs are those of `drill-long` and are kept with them; here memory is watched, and everything compared at the end.
+Its runs are those of `drill-long` and are kept with them; here memory and connections are watched, and everything is
+compared at the end.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
-from contextlib import suppress
-
-import psutil
 
 from drills import report
-from drills.long import Run, add_run, first_line, kept, line, total
-from drills.site import Site
+from drills.long import RESTARTING, ROWS, Run, carry_on, compared, first_line, kept, line, total
 from drills.stack_site import stack_site
+from drills.version import product_version
+from drills.watch import Watch
 
-Samples = dict[str, list[float]]
-WATCHED = ("web", "leaderboard", "maintenance", "anticheat")
-MEGABYTE = 2**20
-GROWTH = 1.3
-"""How much a part's memory in the last quarter may exceed that in the first, which is still warming up."""
-
+LIVING = tuple(row for row in ROWS if row not in RESTARTING)
 ALL_HELD = "everything held, and the compare at the end found nothing"
 
 
 def main() -> int:
-    """Soak, then compare everything. 1 if anything did not hold or memory grew."""
-    arguments = _arguments()
+    """Soak, then compare everything. 1 if anything did not hold or grew. It ends with its figure, whatever happened."""
+    minutes = _arguments().minutes
     runs, begun = kept(), time.monotonic()
     before = len(runs)
-    samples: Samples = {name: [] for name in WATCHED}
     with stack_site(linked=False) as site:
-        while time.monotonic() < begun + arguments.minutes * 60:
-            run = add_run(site, runs)
-            _sample(site, samples)
-            print(f"{line(run, runs)}; {_now(samples)}, {_connections(site)} connections", flush=True)
-        minutes = (time.monotonic() - begun) / 60
-        problems = [f"at the end: {difference}" for difference in site.differences()]
-    problems += _problems(runs[before:]) + _grown(samples)
-    text = _text(minutes, runs[before:], samples, problems)
-    report.keep_section("figures", "drill-soak", {"text": text})
-    print(text)
+        watch = Watch()
+        for run in carry_on(site, runs, LIVING, lambda: time.monotonic() > begun + minutes * 60):
+            watch.sample(site)
+            print(f"{line(run, runs)}; {watch.now()}", flush=True)
+        took = (time.monotonic() - begun) / 60
+        problems = [*_problems(runs[before:]), *(f"at the end: {one}" for one in compared(site)), *watch.problems()]
+        problems += [f"given up before the {minutes:.0f} minutes were over"] if took < minutes else []
+        text = _text(took, runs[before:], watch.text(), problems)
+        report.keep_section("figures", "drill-soak", {"text": text})
+        print(text, flush=True)
     return 1 if problems else 0
 
 
@@ -53,49 +45,18 @@ def _problems(runs: list[Run]) -> list[str]:
     ]
 
 
-def _sample(site: Site, samples: Samples) -> None:
-    """What each part's processes hold in memory that is theirs alone, in megabytes."""
-    for name in WATCHED:
-        held = 0
-        for pid in site.parts[name].pids:
-            with suppress(psutil.NoSuchProcess):
-                held += psutil.Process(pid).memory_full_info().uss
-        samples[name].append(held / MEGABYTE)
-
-
-def _connections(site: Site) -> int:
-    """Those that PostgreSQL has, of two hundred: what is not given back shows here first."""
-    return int(str(site.ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")[0][0]))
-
-
-def _now(samples: Samples) -> str:
-    return ", ".join(f"{name} {values[-1]:.0f} MB" for name, values in samples.items())
-
-
-def _quarters(values: list[float]) -> tuple[float, float]:
-    size = max(1, len(values) // 4)
-    return statistics.median(values[:size]), statistics.median(values[-size:])
-
-
-def _grown(samples: Samples) -> list[str]:
-    return [
-        f"memory of {name} grew from {first:.0f} to {last:.0f} MB"
-        for name, (first, last) in ((name, _quarters(values)) for name, values in samples.items() if values)
-        if last > first * GROWTH
-    ]
-
-
-def _text(minutes: float, runs: list[Run], samples: Samples, problems: list[str]) -> str:
-    memory = ", ".join(
-        f"{name} {first:.0f} to {last:.0f} MB"
-        for name, (first, last) in ((name, _quarters(values)) for name, values in samples.items() if values)
-    )
+def _text(minutes: float, runs: list[Run], watched: str, problems: list[str]) -> str:
+    """What was done and seen."""
     return (
-        f"{minutes:.0f} minutes, {len(runs)} faults drawn at random (runs {runs[0]['seed']} to {runs[-1]['seed']} of "
-        f"drill-long), {total(runs, 'acknowledged'):,.0f} acknowledged, {total(runs, 'lost'):.0f} lost, "
-        f"{total(runs, 'duplicated'):.0f} duplicated; memory of the first and last quarter: {memory}; "
-        + (f"did not hold: {'; '.join(problems)}" if problems else ALL_HELD)
+        f"{minutes:.0f} minutes of commit {product_version()}, {len(runs)} faults drawn at random{_numbers(runs)}, "
+        f"{total(runs, 'acknowledged'):,.0f} acknowledged, {total(runs, 'lost'):.0f} lost, "
+        f"{total(runs, 'duplicated'):.0f} duplicated; {total(runs, 'planned'):.0f} processes of workers replaced as "
+        f"planned; {watched}; " + (f"did not hold: {'; '.join(problems)}" if problems else ALL_HELD)
     )
+
+
+def _numbers(runs: list[Run]) -> str:
+    return f" (runs {runs[0]['seed']} to {runs[-1]['seed']} of drill-long, which says from which rows)" if runs else ""
 
 
 def _arguments() -> argparse.Namespace:

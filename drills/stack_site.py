@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,19 +52,64 @@ class LinkedStack(Stack):
         return str(url).replace(f":{server.port}/", f":{self._links.add(name, server.port).port}/")
 
 
-class OwnPart:
+class Watched(ABC):
+    """A process whose ends are remembered that no drill asked for: one that is asked for leaves no process behind."""
+
+    def __init__(self) -> None:
+        self._told: subprocess.Popen[bytes] | None = None
+        self._codes: list[int] = []
+        self.odd = False
+        """Whether it was started with more in its environment than it has otherwise."""
+
+    @property
+    @abstractmethod
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The main process, which may have ended. None where it was ended."""
+
+    @property
+    def pids(self) -> list[int]:
+        """The main process and its children."""
+        return family(self.process.pid) if self.process is not None else []
+
+    def end(self, how: Callable[[], None]) -> None:
+        """End it as a drill asks."""
+        self.look()
+        how()
+        self.odd = False
+
+    def look(self) -> None:
+        """Note whether it has ended by itself. To be called before it is started or ended, which hides that."""
+        process = self.process
+        if process is not None and process is not self._told and (code := process.poll()) is not None:
+            self._told = process
+            self._codes.append(code)
+
+    def take_codes(self) -> list[int]:
+        """How it has ended by itself since this was asked last."""
+        self.look()
+        codes, self._codes = self._codes, []
+        return codes
+
+
+class OwnPart(Watched):
     """A process of Fairboard."""
 
     def __init__(self, part: Part) -> None:
+        super().__init__()
         self.part = part
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The main process."""
+        return self.part.process
 
     def kill(self) -> None:
         """As `kill -9` of it and of what it leaves."""
-        self.part.kill()
+        self.end(self.part.kill)
 
     def terminate(self) -> None:
         """As a supervisor does."""
-        self.part.stop()
+        self.end(self.part.stop)
 
     def freeze(self) -> None:
         """Stop it and its children."""
@@ -74,29 +121,32 @@ class OwnPart:
 
     def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         """Start it where it does not run, with more in its environment."""
+        self.look()
         if self.part.process is None or self.part.process.poll() is not None:
             self.part.kill()
             self.part.start(variables)
-
-    @property
-    def pids(self) -> list[int]:
-        """The main process and its children."""
-        return family(self.part.process.pid) if self.part.process is not None else []
+            self.odd = bool(variables)
 
 
-class ServerPart:
+class ServerPart(Watched):
     """PostgreSQL or a Redis."""
 
     def __init__(self, server: EmbeddedServer) -> None:
+        super().__init__()
         self.server = server
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The main process."""
+        return self.server.process
 
     def kill(self) -> None:
         """As `kill -9` of the main process; PostgreSQL's others see it and end."""
-        self.server.kill()
+        self.end(self.server.kill)
 
     def terminate(self) -> None:
         """In an orderly way."""
-        self.server.stop()
+        self.end(self.server.stop)
 
     def freeze(self) -> None:
         """Stop it and its children."""
@@ -108,14 +158,11 @@ class ServerPart:
 
     def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         """Start it where it does not run, with more in its environment, and return when it answers."""
+        self.look()
         if self.server.process is None or self.server.process.poll() is not None:
             with environment(variables):
                 self.server.start()
-
-    @property
-    def pids(self) -> list[int]:
-        """The main process and its children."""
-        return family(self.server.process.pid) if self.server.process is not None else []
+            self.odd = bool(variables)
 
 
 class StackSite:
@@ -189,7 +236,19 @@ class StackSite:
             self._links.mend()
         for part in self.parts.values():
             part.thaw()
+            part.look()
         self.stack.restart()
+
+    def rescue(self) -> None:
+        """Heal after a drill that failed halfway: what it set at PostgreSQL, Redis and clocks goes with a restart."""
+        for part in self.parts.values():
+            part.thaw()
+            if part.odd or part in {self.primary, self.board}:
+                part.terminate()
+        # Before the start, which would wait for ever for a standby that a drill has asked for.
+        changed = self.stack.postgres.data / "postgresql.auto.conf"
+        changed.write_text("", encoding="utf-8")
+        self.heal()
 
     def differences(self) -> list[str]:
         """On the whole site."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from contextlib import suppress
 from typing import Any
 
+from billiard.pool import EX_RECYCLE
 from celery import Celery
 from celery.signals import (
     beat_init,
@@ -26,6 +28,8 @@ from services.redis_client import RedisUnavailableError
 from services.resources import for_background
 from services.task_metrics import note_beat
 from workers.base import DATABASE_SECONDS
+
+log = logging.getLogger(__name__)
 
 app = Celery(
     "fairboard",
@@ -63,6 +67,13 @@ def _tell_that_beat_is_alive(**_: Any) -> None:
 @worker_process_shutdown.connect
 def _stop_tracing(**_: Any) -> None:
     tracing.stop()
+
+
+@worker_process_shutdown.connect
+def _say_that_it_was_planned(pid: int, exitcode: int, **_: Any) -> None:
+    """Celery says nothing of a process that reached `worker_max_memory_per_child`, and another is there at once."""
+    if exitcode == EX_RECYCLE:
+        log.warning("process %d ends as planned: it has held as much memory as it may. Another takes over", pid)
 
 
 def _service() -> str:

@@ -55,7 +55,7 @@ def test_a_problem_is_told_by_its_first_line(problem: str, told: str) -> None:
 
 
 def test_the_soak_says_what_did_not_hold_in_words() -> None:
-    text = soak._text(50.0, [run(1, "I6: late")], {}, ["run 1, row 14: I6: late", "memory of web grew"])
+    text = soak._text(50.0, [run(1, "I6: late")], "", ["run 1, row 14: I6: late", "memory of web grew"])
     assert text.endswith("did not hold: run 1, row 14: I6: late; memory of web grew")
 
 
