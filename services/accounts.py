@@ -260,9 +260,14 @@ def _attempts(resources: Resources, username: str, address: str) -> list[tuple[s
     """
     limit, place = resources.settings.auth_name_limit, _place(username, address)
     own = (f"login:{place}", limit)
-    if rate_limits.is_remembered(resources, place):
+    if came_in_from(resources, username, address):
         return [own]
     return [own, (f"login:{place.partition(':')[0]}", limit * ALL_ADDRESSES)]
+
+
+def came_in_from(resources: Resources, username: str, address: str) -> bool:
+    """Whether the owner of a name has logged in from an address before. Raises ServiceUnavailable."""
+    return rate_limits.is_remembered(resources, _place(username, address))
 
 
 def _place(username: str, address: str) -> str:
