@@ -70,7 +70,7 @@ sbom: .venv/audit/.installed ## Write what Fairboard is made of to sbom.cdx.json
 	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --of JSON -o sbom.cdx.json
 
-advisories: .venv/.installed-dev ## Compare the locked versions with a checkout of PyPA's advisories (ADVISORIES=FOLDER)
+advisories: .venv/.installed-dev ## Compare the locked versions with a checkout of PyPA's advisories, as new as that is (ADVISORIES=FOLDER)
 	$(BIN)/python -m tests.attacks.advisories $(ADVISORIES)
 
 check-monitoring: .venv/.installed-cluster ## Check the alert rules with Prometheus's promtool

@@ -33,7 +33,7 @@ ROLES = ("player", "analyst", "admin")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters (they could reorder or hide text), halves of pairs, private and unassigned ones."""
 _INVISIBLE = re.compile(
-    "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+    "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0000-\U000e0fff]"
 )
 """What else shows nothing (Unicode's Default_Ignorable_Code_Point): it would make two names that look the same."""
 
@@ -48,6 +48,16 @@ _ALIKE = frozenset(
 
 `OLD` stands for Old Italic and its like.
 """
+_APART = frozenset({"LATIN", "GREEK", "CYRILLIC"})
+"""Scripts beside which no other one's letters and digits are taken: of many, some look like an o."""
+_BESIDE_LATIN = (
+    frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA"}),
+    frozenset({"CJK", "IDEOGRAPHIC", "BOPOMOFO"}),
+    frozenset({"CJK", "IDEOGRAPHIC", "HANGUL"}),
+)
+"""What is written together with Latin all the same (Unicode's UTS 39, highly restrictive)."""
+_COMMON = frozenset({"DIGIT", "COMBINING", "MODIFIER", "DINGBAT", "NEGATIVE"})
+"""First words of names of letters, marks and numbers that belong to no script."""
 
 _STILL_VALID = text("SELECT id FROM users WHERE id = :id AND password_hash = :hash FOR NO KEY UPDATE")
 _RENEW_HASH = text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old")
@@ -88,13 +98,33 @@ def clean_username(username: str) -> str:
         raise InvalidRequest(errors={"username": f"must have {MIN_NAME} to {MAX_NAME} characters"})
     if name != name.strip() or re.search(r"\s\s|[^\S ]", name):
         raise InvalidRequest(errors={"username": "may have plain spaces, one at a time, and none at the ends"})
-    if re.search("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3}", name):
+    if re.search("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3}", name) or "mmmm" in _marks(name):
         raise InvalidRequest(errors={"username": "must not pile up marks"})
     if _INVISIBLE.search(name) or any(unicodedata.category(letter) in _REFUSED_CATEGORIES for letter in name):
         raise InvalidRequest(errors={"username": "must not contain control or invisible characters"})
     if len(_ALIKE & {unicodedata.name(letter, "").partition(" ")[0] for letter in username_key(name)}) > 1:
         raise InvalidRequest(errors={"username": "must not mix alphabets whose letters look alike"})
+    if _mixes(username_key(name)):
+        raise InvalidRequest(errors={"username": "must not mix Latin, Greek or Cyrillic with another script"})
     return name
+
+
+def _marks(name: str) -> str:
+    """The name with an m for each mark that takes no room of its own. Tibetan and Burmese have three on one letter."""
+    return "".join("m" if unicodedata.category(letter) in {"Mn", "Me"} else " " for letter in name)
+
+
+def _mixes(key: str) -> bool:
+    """Whether one of `_APART` is beside another script that is not written together with it."""
+    scripts = {_script(letter) for letter in key if unicodedata.category(letter)[0] in "LMN"} - _COMMON
+    own = scripts & _APART
+    together = _BESIDE_LATIN if "LATIN" in scripts else (frozenset(),)
+    return bool(own) and not any(scripts - own <= group for group in together)
+
+
+def _script(letter: str) -> str:
+    """By the first word of its name. The ideographic zero is an o beside Latin, so it stands for itself."""
+    return letter if letter == "\u3007" else re.split("[ -]", unicodedata.name(letter, ""))[0]
 
 
 def username_key(username: str) -> str:
@@ -260,9 +290,14 @@ def _attempts(resources: Resources, username: str, address: str) -> list[tuple[s
     """
     limit, place = resources.settings.auth_name_limit, _place(username, address)
     own = (f"login:{place}", limit)
-    if rate_limits.is_remembered(resources, place):
+    if came_in_from(resources, username, address):
         return [own]
     return [own, (f"login:{place.partition(':')[0]}", limit * ALL_ADDRESSES)]
+
+
+def came_in_from(resources: Resources, username: str, address: str) -> bool:
+    """Whether the owner of a name has logged in from an address before. Raises ServiceUnavailable."""
+    return rate_limits.is_remembered(resources, _place(username, address))
 
 
 def _place(username: str, address: str) -> str:

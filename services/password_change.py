@@ -8,7 +8,7 @@ import uuid
 from sqlalchemy import text
 
 from models.database import DatabaseUnavailableError, autocommit, transaction
-from services import passwords, rate_limits, sessions
+from services import accounts, passwords, rate_limits, sessions
 from services.errors import InvalidCredentials, InvalidRequest, ServiceUnavailable
 from services.resources import Resources
 from services.sessions import Player
@@ -22,19 +22,28 @@ _REPLACE = text("UPDATE users SET password_hash = :new WHERE id = :id AND passwo
 def change_password(resources: Resources, player: Player, *, current: str, new: str, address: str) -> None:
     """Raises InvalidRequest, InvalidCredentials, RateLimitExceeded or ServiceUnavailable.
 
-    A stolen access token is not enough, and does not help to guess: guesses are counted as those of a login are. A
-    change that was right counts too, because it costs two hashes.
+    A stolen access token is not enough, and does not help to guess: guesses are counted for each session and, except
+    where the owner has logged in before, for all of the account's. A change that was right counts too, because it costs
+    two hashes.
     """
     if refusal := _refusal(resources, player, current, new):
         raise InvalidRequest(errors={"newPassword": refusal})
     rate_limits.count_address(resources, "password", address)
-    rate_limits.count(resources, f"password:{player.user_id}", ((resources.settings.auth_name_limit, 60),))
+    _count(resources, player, address)
     try:
         ended = _replace(resources, player, current, new)
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
     log.info("password changed: user=%s sessions ended=%s", player.user_id, len(ended))
     sessions.forget_ended(resources, player.user_id, ended)
+
+
+def _count(resources: Resources, player: Player, address: str) -> None:
+    """Each session by itself, so that whoever holds an old one does not keep the owner from ending it."""
+    limit, account = resources.settings.auth_name_limit, f"password:{player.user_id}"
+    rate_limits.count(resources, f"{account}:{player.session_id}", ((limit, 60),))
+    if not accounts.came_in_from(resources, player.username, address):
+        rate_limits.count(resources, account, ((limit * accounts.ALL_ADDRESSES, 60),))
 
 
 def _refusal(resources: Resources, player: Player, current: str, new: str) -> str | None:

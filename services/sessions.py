@@ -132,9 +132,9 @@ def load(resources: Resources, user_id: int, session_id: uuid.UUID) -> Player:
 
     Raises InvalidToken, AccountSuspended or ServiceUnavailable.
     """
-    value = _from_postgresql(resources, user_id, session_id)
+    value, life_ms = _from_postgresql(resources, user_id, session_id)
     with suppress(RedisUnavailableError):  # Only the cache is missing; whoever needs Redis for more says so itself.
-        resources.quick.call(("SET", session_key(user_id, session_id), value, "NX", "EX", CACHE_SECONDS))
+        resources.quick.call(("SET", session_key(user_id, session_id), value, "NX", "PX", life_ms))
     return parse(value.encode(), user_id, session_id)
 
 
@@ -277,13 +277,16 @@ def _tombstone_seconds(resources: Resources) -> int:
     return max(CACHE_SECONDS, resources.settings.access_token_seconds)
 
 
-def _from_postgresql(resources: Resources, user_id: int, session_id: uuid.UUID) -> str:
+def _from_postgresql(resources: Resources, user_id: int, session_id: uuid.UUID) -> tuple[str, int]:
+    """What the cache is to say, and for how many milliseconds: a session may not act there for longer than it lives."""
     query = (
-        "SELECT u.status, u.role, u.username FROM sessions s JOIN users u ON u.id = s.user_id "
+        "SELECT u.status, u.role, u.username, greatest(extract(epoch FROM s.expires_at - now()) * 1000, 1)::bigint "
+        "FROM sessions s JOIN users u ON u.id = s.user_id "
         "WHERE s.id = %s AND u.id = %s AND s.revoked_at IS NULL AND s.expires_at > now()"
     )
     try:
         row = execute_once(resources.engine, query, (str(session_id), user_id))
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
-    return cache_value(*row) if row else "-INVALID_TOKEN"
+    longest = CACHE_SECONDS * 1_000
+    return (cache_value(*row[:3]), min(row[3], longest)) if row else ("-INVALID_TOKEN", longest)

@@ -15,6 +15,8 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines; their lines are for DEBUG."""
 _refused = Allowance(10)
 """Refusals cost a stranger nothing, so a flood of them leaves ten lines a second and is counted in the metrics."""
+_strangers = Allowance(50)
+"""What anybody may have without saying who they are: pages, files, a public board. The number of the rest is told."""
 
 
 def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
@@ -24,7 +26,8 @@ def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
     if not log.isEnabledFor(level):
         return
     user, code = environ.get(USER), environ.get(PROBLEM)
-    if code and not _refused.take():
+    lines = _refused if code else _strangers if user is None else None
+    if lines and not lines.take():
         return
     fields = {
         "http.request.method": method,
@@ -35,8 +38,8 @@ def log_request(environ: dict[str, Any], status: str, seconds: float) -> None:
     }
     fields |= {"user.id": str(user)} if user is not None else {}
     fields |= {"error.code": code} if code else {}
-    if _refused.withheld and code:
-        fields["fairboard.lines.withheld"], _refused.withheld = _refused.withheld, 0
+    if lines and lines.withheld:
+        fields["fairboard.lines.withheld"], lines.withheld = lines.withheld, 0
     by, why = f" by {user}" if user is not None else "", f" {code}" if code else ""
     line = f"{method} {route} {status}{why} {seconds * 1000:.1f} ms{by}"
     log.log(level, line, extra={"fields": fields})  # The arguments are our own words and numbers.

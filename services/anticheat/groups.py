@@ -25,6 +25,9 @@ LEAST_LEFT = 2
 LEAST_IN_TURN = 5
 """Accounts that are never active together: fewer may be a household with one device."""
 FOLLOWED = " Whom they only follow is not counted: nobody can help being followed."
+AVOIDED = " It is a remark and no more: anybody can keep out of somebody's way, who then looks the same."
+P_APART = 1e-7
+"""No evidence that accounts keep apart is taken further than this, which is a remark: a victim looks as they do."""
 MOST_ACCOUNTS = 64
 LEAST_EVENTS = 20
 LEAST_FOR_LEVEL = 100
@@ -46,7 +49,10 @@ class Group:
     members: tuple[int, ...]
     evidence: Evidence
     met: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """The entries of each member with which it met another, where the group is told by meetings."""
+    """The entries of each member with which it met another, where the group is told by meetings; where it is told by
+
+    their absence, the last one.
+    """
 
 
 def judge(presences: Iterable[Presence], completions: Mapping[int, Sequence[Event]]) -> list[Group]:
@@ -84,14 +90,21 @@ def _in_step(completions: Mapping[int, Sequence[Event]], what: str) -> Group | N
     members = _without(tuple(times), alike, led if together > 0 else frozenset())
     if p > TABLE[RULE].p_mild or len(alike) < least or len(members) < LEAST_LEFT:
         return None
+    reason = _telling(len(members), what, together)
+    if together < 0:
+        last = {user: (completions[user][-1].entry_id,) for user in members}
+        return Group(members, evidence(RULE, -together, max(p, P_APART), members, completions, reason + AVOIDED), last)
+    reason += FOLLOWED if len(members) < len(alike) else ""
+    meetings = _met(completions, _near(times))
+    return Group(members, evidence(RULE, together, p, members, completions, reason), meetings)
+
+
+def _telling(members: int, what: str, together: float) -> str:
     how = "within two seconds of each other far more often" if together > 0 else "at the same moment far more rarely"
-    reason = (
-        f"{len(members)} accounts that share an {what} complete {how} than independent people "
+    return (
+        f"{members} accounts that share an {what} complete {how} than independent people "
         f"in the same minutes would ({abs(together):.0f} standard deviations)."
     )
-    reason += FOLLOWED if len(members) < len(alike) else ""
-    meetings = _met(completions, _near(times)) if together > 0 else {}
-    return Group(members, evidence(RULE, abs(together), p, members, completions, reason), meetings)
 
 
 def _without(users: Sequence[int], places: Iterable[int], led: frozenset[int]) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from services.anticheat.state import PlayerState, StateError
 from services.anticheat.thresholds import TABLE
 
 CHUNK = 2_000
-TOGETHER = ("in_step", "others_times")
+TOGETHER = ("in_step", "in_turn", "same_hand", "others_times")
 """Rules that look at several players at once."""
 
 _STATE = text("SELECT state, seq FROM anticheat_states WHERE user_id = :user_id")

@@ -149,7 +149,7 @@ def _judged(crowd: _Crowd) -> Iterator[tuple[int, Evidence, str]]:
         for user in group.members:
             own = crowd.histories[user]
             # The group's evidence names an entry of each member. This member's case rests on this member's own: on
-            # those with which it met others, or on all where the group is told by something else.
+            # those that the group names, as those with which it met others, or on all where it names none.
             entries = group.met.get(user) or tuple(event.entry_id for event in own)
             evidence = replace(group.evidence, entries=entries)
             yield user, evidence, f"{evidence.rule}:{digest}:{int(own[-1].submitted_at // DAY_SECONDS)}"

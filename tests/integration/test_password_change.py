@@ -20,6 +20,7 @@ from tests.support.race import Race, outcome
 
 NEW = "another passphrase that is long enough"
 HERE = "192.0.2.1"
+THERE = "192.0.2.2"
 change_password = partial(change_from, address=HERE)
 
 
@@ -69,6 +70,31 @@ def test_a_wrong_current_one_changes_nothing_and_is_guessed_at_ten_times(resourc
     log_in(resources, player.username, PASSWORD)
 
 
+def test_guesses_of_one_session_keep_no_other_from_the_change(resources: Resources, player: Player) -> None:
+    thief = log_in(resources, player.username, PASSWORD)
+    for _ in range(10):
+        with pytest.raises(InvalidCredentials):
+            change_password(resources, thief, current="a guess of a thief", new=NEW)
+    with pytest.raises(RateLimitExceeded):
+        change_password(resources, thief, current="a guess of a thief", new=NEW)
+    change_password(resources, player, current=PASSWORD, new=NEW)
+    with pytest.raises(InvalidToken):
+        sessions.authenticate(resources, thief.user_id, thief.session_id)
+
+
+def test_guesses_of_many_sessions_count_together_but_not_where_the_owner_was(
+    resources: Resources, player: Player
+) -> None:
+    with opened(resources.settings.model_copy(update={"auth_name_limit": 1})) as limited:
+        *thieves, late, owner = [log_in(limited, player.username, PASSWORD) for _ in range(12)]
+        for thief in thieves:
+            with pytest.raises(InvalidCredentials):
+                change_from(limited, thief, current="a guess of a thief", new=NEW, address=THERE)
+        with pytest.raises(RateLimitExceeded):
+            change_from(limited, late, current=PASSWORD, new=NEW, address=THERE)
+        change_password(limited, owner, current=PASSWORD, new=NEW)
+
+
 def test_changes_that_are_right_count_too(resources: Resources, player: Player) -> None:
     """Each costs two hashes, and a process has two threads for them."""
     known = [PASSWORD, *(f"passphrase number {n} of eleven" for n in range(11))]
@@ -84,7 +110,7 @@ def test_one_address_changes_so_many_passwords_a_minute(resources: Resources, pe
             change_password(limited, player, current=PASSWORD, new=NEW)
         with pytest.raises(RateLimitExceeded):
             change_password(limited, people.join(), current=PASSWORD, new=NEW)
-        change_from(limited, people.join(), current=PASSWORD, new=NEW, address="192.0.2.2")
+        change_from(limited, people.join(), current=PASSWORD, new=NEW, address=THERE)
 
 
 @pytest.mark.parametrize("new", ["short", "password1", "x" * 257, PASSWORD])

@@ -75,6 +75,16 @@ def test_an_expired_session_is_invalid(resources: Resources, people: People, pla
         authenticate(resources, player)
 
 
+def test_no_session_is_cached_for_longer_than_it_lives(resources: Resources, people: People, player: Player) -> None:
+    key = sessions.session_key(player.user_id, player.session_id)
+    authenticate(resources, player)
+    assert 290_000 < resources.redis.pttl(key) <= 300_000
+    resources.redis.delete(key)
+    people.execute("UPDATE sessions SET expires_at = now() + interval '60 seconds'")
+    authenticate(resources, player)
+    assert 0 < resources.redis.pttl(key) <= 60_000
+
+
 def test_rotation_spends_the_old_refresh_token(resources: Resources, player: Player, refresh_id: uuid.UUID) -> None:
     second = rotate(resources, player, refresh_id)
     third = rotate(resources, player, second)

@@ -120,6 +120,29 @@ def test_a_group_brings_up_what_its_members_own_play_has_shown(
     assert farm[0].user_id in accused(people)["steady_gaps"]
 
 
+def in_turn(players: list[Player], people: People, seed: int, start: float, number: int = 80) -> None:
+    """Each plays as many seconds after the one before."""
+    for place, player in enumerate(players):
+        people.have_played(player, in_step(play(seed, number, start + 12 * place), place))
+
+
+def test_a_farm_that_was_cleared_is_not_told_of_again_for_what_it_was_cleared_of(
+    resources: Resources, people: People
+) -> None:
+    players, analyst = people.several(4), people.join(role="analyst")
+    seen_from(people, "198.51.100.7", *players)
+    in_turn(players, people, 1, START)
+    analyse_groups(resources)
+    assert set(accused(people)) == {"in_turn"}
+    for (case,) in people.execute("SELECT id FROM review_cases"):
+        decide(resources, analyst, case, "clear", "a family that counts down together")
+    in_turn(players, people, 3, START + 54 * WINDOW_SECONDS, 3)
+    looked = analyse_groups(resources)
+    assert looked is not None
+    assert looked.found == []
+    assert people.execute("SELECT DISTINCT status FROM review_cases") == [("cleared",)]
+
+
 def test_twice_is_once_and_one_pass_at_a_time(resources: Resources, people: People, farm: list[Player]) -> None:
     analyse_groups(resources)
     looked = analyse_groups(resources)

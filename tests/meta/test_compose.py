@@ -156,6 +156,11 @@ def test_fairboard_has_the_same_settings_everywhere(compose: dict[str, Any], par
             assert by_default(service["environment"][name]) == value, (part.name, name)
 
 
+@pytest.mark.parametrize("part", OWN, ids=lambda part: part.name)
+def test_each_line_of_the_log_has_its_date(compose: dict[str, Any], part: Part) -> None:
+    assert by_default(compose["services"][part.name]["environment"]["FAIRBOARD_LOG_FORMAT"]) == "json"
+
+
 def test_the_secrets_that_the_script_makes_are_those_that_are_read(compose: dict[str, Any], tmp_path: Path) -> None:
     script = tmp_path / "deploy" / "make-secrets.sh"
     script.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The access log: one line an answer, and of refusals never so many that the log becomes the target."""
+"""The access log: one line an answer, and of refusals and strangers never so many that the log becomes the target."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from config.allowance import Allowance
 from tests.support import nowhere
 from web import access_log
 from web.app import create_app
+from web.context import USER
 
 
 @pytest.fixture
@@ -53,3 +54,21 @@ def test_a_flood_of_refusals_leaves_some_lines_and_their_number(
     now += 0.1
     client.get("/api/me")
     assert written(caplog)[-1].fields["fairboard.lines.withheld"] == 50
+
+
+def test_a_flood_of_strangers_leaves_some_lines_their_number_and_those_of_players(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("config.allowance.time.monotonic", lambda: now)
+    monkeypatch.setattr(access_log, "_strangers", Allowance(50))
+    for _ in range(550):
+        assert client.head("/review").status_code == 200
+    assert len(written(caplog)) == 500
+    client.head("/review", environ_overrides={USER: 7})
+    assert written(caplog)[-1].fields["user.id"] == "7"
+    assert "fairboard.lines.withheld" not in written(caplog)[-1].fields
+    now += 0.1
+    client.head("/review")
+    assert written(caplog)[-1].fields["fairboard.lines.withheld"] == 50
+    assert len(written(caplog)) == 502

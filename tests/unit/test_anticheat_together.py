@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from bench.evaluate import farms
+from services.anticheat.detector import join
 from services.anticheat.echoes import echoes, telling
 from services.anticheat.events import Event, Presence
 from services.anticheat.groups import judge
+from services.anticheat.state import PlayerState
 from tests.support.habits_of_cheats import START, person
 
 
@@ -52,8 +54,35 @@ def test_accounts_that_are_played_in_turn_never_meet() -> None:
                 if group.evidence.rule == "in_step"]  # fmt: skip
     assert group.members == tuple(range(10))
     assert "more rarely" in group.evidence.reason
+    assert join(PlayerState(), [group.evidence])[1].severity == "low"
     household = {user: turns[user] for user in range(4)}
     assert judge([Presence(user, "one", "", START) for user in household], household) == []
+
+
+def shunned(seed: int) -> dict[int, list[Event]]:
+    """Somebody who plays honestly (0), and six who complete a little after them, and never close to anybody."""
+    rng, at = random.Random(seed), START
+    crowd: dict[int, list[Event]] = {user: [] for user in range(7)}
+    for n in range(400):
+        at += max(6.0, 22.0 * rng.lognormvariate(0.0, 0.45))
+        crowd[0].append(Event(n, "a", None, at, rng.randrange(4_000, 6_000)))
+        late = 2.1
+        for user in rng.sample(range(1, 7), rng.randint(1, 3)):
+            late += rng.uniform(0.0, 2.0)
+            crowd[user].append(Event(10_000 * user + n, "a", None, at + late, rng.randrange(3_000, 9_000)))
+            late += 2.1
+    return crowd
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_is_kept_out_of_the_way_of_is_remarked_on_at_most(seed: int) -> None:
+    crowd = shunned(seed)
+    groups = [group for group in judge([Presence(user, "school", "", START) for user in crowd], crowd)
+              if 0 in group.members]  # fmt: skip
+    assert [group.evidence.rule for group in groups] == ["in_step"]
+    assert "more rarely" in groups[0].evidence.reason
+    assert join(PlayerState(), [group.evidence for group in groups])[1].severity == "low"
+    assert groups[0].met[0] == (399,)
 
 
 def at_own_pace(seed: int, spread: float) -> list[Event]:

@@ -58,7 +58,19 @@ def test_characters_are_counted_after_normalisation() -> None:
             "\u061c",
         ),
         *("\u2028", "\u2029", "\ue000", "\U000f0000", "\ud800", "\udfff", "\uffff", "\u0378", "\U000e0041"),
-        *("\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\u3164", "\ufe00", "\ufe0f", "\uffa0", "\U000e0100"),
+        *(
+            "\u034f",
+            "\u115f",
+            "\u1160",
+            "\u17b4",
+            "\u180b",
+            "\u3164",
+            "\U0001d159",
+            "\ufe00",
+            "\ufe0f",
+            "\uffa0",
+            "\U000e0100",
+        ),
     ],
 )
 def test_control_reordering_and_invisible_characters_are_refused(hidden: str) -> None:
@@ -92,6 +104,55 @@ def test_rare_and_ancient_alphabets_are_not_mixed_with_latin_either(name: str) -
     letter = unicodedata.lookup(name)
     assert refused(f"p{letter}ypal")
     assert not refused(letter * 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b\u1040b", "b\u101db", "bo\u0b20", "ab\u0c66", "b\u09e6b", "b\u07cbb", "b\u3007b", "\u3007 \u674e Ada"),
+        *(
+            "\u0440\u1040\u0440",
+            "\u03c1\u0b20\u03c1",
+            "ab\u0942",
+            "\u043c\u30a2\u30c0",
+            "\u3105\u30a2a",
+            "\uc774\u30c0a",
+        ),
+    ],
+)
+def test_letters_and_digits_of_other_scripts_are_not_put_beside_latin_greek_or_cyrillic(name: str) -> None:
+    assert refused(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Ada \u4f50\u3005\u6728 \u30c6\u30fc\u3078",
+            "Ada \u674e\u3105",
+            "Ada \u674e\uc774",
+            "O\u02bcNeil",
+            "Ada \u2776",
+            "\u3007\u4e00\u4e8c",
+        ),
+        *(
+            "\u0985\u09a6\u09be \u09e6\u09e7",
+            "\u1021\u1012\u102c\u1040",
+            "\u0622\u062f\u0627 \u06f1\u06f2",
+            "\u0e2d\u0e14\u0e32 7",
+        ),
+    ],
+)
+def test_what_is_written_together_is_a_name(name: str) -> None:
+    assert clean_username(name) == name
+
+
+def test_marks_are_not_piled_up_in_any_script() -> None:
+    assert refused("b" + "\u0301" * 3 + "bc")
+    for letter, mark in (("\u0e01", "\u0e47"), ("\u0628", "\u064e"), ("\u05d0", "\u05bc"), ("\u0f40", "\u0f72")):
+        assert refused(letter + 4 * mark + letter)
+    assert not refused("\u0f66\u0f92\u0fb2\u0f7c\u0f63\u0f0b\u0f58")  # Drolma: three marks under and over one letter.
+    assert not refused("\u1019\u103c\u102d\u102f\u1037\u1010\u102c")
 
 
 @pytest.mark.parametrize(
