@@ -314,8 +314,10 @@ class Hub:
         return len(due)
 
     def _answer_one(self) -> None:
-        """One turn: who the next token belongs to."""
+        """One turn: who the next token belongs to. Nobody waits any more for the answer to one who has left."""
         member, token = self._asked.get()
+        if member.closing:
+            return
         try:
             with self._context():
                 credentials = read_access_token(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections import deque
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 MAX_ERRORS = 3
 ANYBODY = 0
 """The user id of those who watch a public board without an account."""
+ANSWER_SECONDS = 30.0
+"""How long the answer who a client is may take. It is our time, so it is not counted as the client's."""
 NOTHING_YET = 2**62
 """The version of a client that waits for its first board: none is newer."""
 
@@ -64,8 +67,10 @@ class Member(Peer):
         self.hub.ask_who(self, token)
 
     def pause(self) -> None:
-        """Keep what the client says until `answered`."""
+        """Keep what the client says until `answered`. Who has said who they are in time need not be quick any more."""
         self._later = deque()
+        if self.user_id is None:
+            self.leave_at = time.time() + ANSWER_SECONDS
 
     def answered(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
         """Who the client is, or why not; then what it said meanwhile. Asks Redis, so it may wait."""
@@ -129,7 +134,11 @@ class Member(Peer):
         return board.update
 
     def time_over(self) -> None:
-        """The token expired, or the client never said who it is."""
+        """The token expired, or the client never said who it is. What it said in time may still have to be read."""
+        if self.user_id is None and self._later is None:
+            self.readable()
+        if time.time() < self.leave_at:
+            return
         self.close(frames.UNAUTHENTICATED, "authenticate" if self.user_id is None else "token expired")
 
     def ended(self) -> None:
