@@ -183,7 +183,7 @@ def test_a_board_that_came_makes_the_next_wait_short_again() -> None:
         for (const ms of [1_000, 2_000, 4_000]) { Socket.last.ends(1006); await pass(ms); }
         Socket.last.welcomes();
         Socket.last.ends(1006);
-        await pass(1_000);
+        await pass(4_000);
         return [attempts(), states];
         """
     ) == [5, ["connecting", "reconnecting", "live", "reconnecting"]]
@@ -192,7 +192,7 @@ def test_a_board_that_came_makes_the_next_wait_short_again() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "luck", "soonest"),
     [
-        (1006, "", 1, 1_000),
+        (1006, "", 1, 4_000),
         (1012, "", 1, 4_000),
         (1012, "", 0, 0),
         (4401, "token expired", 1, 250),

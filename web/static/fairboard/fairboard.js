@@ -336,12 +336,14 @@ class Live {
   }
 
   #closed(code, reason = "") {
+    const lively = this.#state === "live";
     this.#drop();
     if (code === FORBIDDEN) return this.#stop("refused", /suspended/i.test(reason) ? "suspended" : "forbidden");
     if (code === UNAUTHENTICATED && this.#token === null) return this.#stop("refused", "session-over");
     const late = code === UNAUTHENTICATED && reason === "authenticate"; // As in a crowd that comes at once.
     if (code === UNAUTHENTICATED && !late) this.#rejected = this.#token;
-    return this.#again(late ? RESTART : code);
+    // A server that is gone without a word leaves everybody at once, too.
+    return this.#again(late || (lively && code === LOST) ? RESTART : code);
   }
 
   // Exponential backoff with full jitter.
