@@ -19,6 +19,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.lock import Semaphore
 from gevent.queue import SimpleQueue
 
 from config.cause import Cause, cause, resume
@@ -43,7 +44,7 @@ from web.tokens import read_access_token
 log = logging.getLogger(__name__)
 
 ASKERS = 32
-"""Clients whose token is looked up at the same time."""
+"""Clients whose token is looked up at the same time; and so many whose place is."""
 GOODBYES, GOODBYE_PAUSE = 500, 0.1
 """So many clients are told of a restart at once, then there is a pause: they come back as they were sent away."""
 LAST_WORDS_SECONDS = 1.0
@@ -91,6 +92,7 @@ class Hub:
         """Whose sessions ended lately, and when, in that order."""
         self._join_wanted, self._board_wanted, self._missed = Event(), Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
+        self._places_asked = Semaphore(ASKERS)
         self._started = False
 
     @property
@@ -163,7 +165,10 @@ class Hub:
 
     def _hold(self, member: Member, user_id: int) -> bool:
         held = len(self._players.get(user_id, ()))
-        return held < self._resources.settings.sockets_per_player and self._places.hold(member, user_id)
+        if held >= self._resources.settings.sockets_per_player:
+            return False
+        with self._places_asked:
+            return self._places.hold(member, user_id)
 
     def _leave_player(self, member: Member) -> None:
         if member.user_id is None:
@@ -327,8 +332,8 @@ class Hub:
         except Exception:
             log.exception("a token could not be looked up")
             member.answered(InternalError())
-        else:
-            member.answered((player, credentials))
+        else:  # Not here: who holds too many sockets waits a moment, for which nobody else is to wait.
+            gevent.spawn(member.answered, (player, credentials))
 
 
 def _note(board: Board, count: int) -> None:

@@ -80,6 +80,9 @@ class Member(Peer):
             self._welcome(*answer)
         except FairboardError as error:
             self.refuse(error)
+        except Exception:
+            log.exception("an answer could not be given")
+            self.close(frames.INTERNAL)
         later, self._later = self._later or (), None
         for message in later:
             if not self.closing:
