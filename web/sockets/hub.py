@@ -277,7 +277,8 @@ class Hub:
         version, frame = int(json.loads(body)["version"]), event_frame("leaderboard:initial", body)
         for member in in_turns(waiting):
             if member.watching and member not in self._joining:
-                member.begin(version, frame)
+                # One of unknown version was read just now, so only what was heard since then can be newer.
+                member.begin(version or known, frame)
 
     def _refuse(self, waiting: Sequence[Member], error: FairboardError) -> None:
         """Tell those who wait still that they have to join again. Without a first board they would hear nothing."""
@@ -288,6 +289,7 @@ class Hub:
 
     def _send_newest(self) -> None:
         """One turn: the newest board to everybody who has not seen it and can take it.
+        known = self.board.version if self.board else 0
 
         What is published meanwhile goes to those who follow at once, and to those before them in the next turn. So a
         board is with everybody within the time of one round, however many come one after another.
