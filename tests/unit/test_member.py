@@ -13,6 +13,7 @@ import pytest
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event
 
+from services.errors import InvalidToken
 from services.resources import Resources
 from web.sockets import frames
 from web.sockets.endpoint import AUTHENTICATE_SECONDS
@@ -109,3 +110,12 @@ def test_nobody_is_asked_who_somebody_is_that_has_left(visit: Visit) -> None:
     visit.member.close(frames.RESTART)
     visit.hub._answer_one()
     assert visit.asked == []
+
+
+def test_who_is_told_goodbye_hears_no_answer_after_it(visit: Visit) -> None:
+    visit.member.close(frames.RESTART)
+    visit.member.answered(InvalidToken())
+    visit.member.refuse(InvalidToken())
+    visit.member.welcome_anybody()
+    assert visit.hub.loop.has(visit.member), "the client has time to read the goodbye"
+    assert visit.hears() == [CloseConnection(code=frames.RESTART, reason="")]

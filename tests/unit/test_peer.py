@@ -6,7 +6,9 @@ import socket
 import struct
 from collections.abc import Iterator
 
+import gevent
 import pytest
+from gevent.socket import wait_read
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
@@ -261,3 +263,12 @@ def test_a_goodbye_comes_after_what_waits_and_nothing_after_it(pair: Pair) -> No
     loop._end_overdue()
     assert len(loop) == 0
     assert peer.over == 1
+
+
+def test_what_is_said_after_the_goodbye_is_not_sent_and_does_not_cut_it_off(pair: Pair) -> None:
+    loop, peer, other = pair
+    peer.close(frames.RESTART)
+    peer.send(frames.text("too late"))
+    peer.offer(frames.text("too late"))
+    assert loop.has(peer), "the client has time to read the goodbye"
+    assert other.hear() == [CloseConnection(code=frames.RESTART, reason="")]

@@ -74,10 +74,10 @@ class Member(Peer):
 
     def answered(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
         """Who the client is, or why not; then what it said meanwhile. Asks Redis, so it may wait."""
+        if self.closing:
+            return
         try:
-            if isinstance(answer, FairboardError):
-                raise answer
-            self._welcome(*answer)
+            self._welcome(answer)
         except FairboardError as error:
             self.refuse(error)
         except Exception:
@@ -88,8 +88,11 @@ class Member(Peer):
             if not self.closing:
                 self.received(message)  # Should this ask again who it is, the rest waits for that.
 
-    def _welcome(self, player: Player, credentials: Credentials) -> None:
+    def _welcome(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
         """Let a player in until the token expires; a known one may stay longer with a newer token."""
+        if isinstance(answer, FairboardError):
+            raise answer
+        player, credentials = answer
         if self.user_id not in (None, ANYBODY, player.user_id):
             raise InvalidRequest("This socket belongs to another player.")
         if self.user_id != player.user_id and not self._enter(player.user_id):
@@ -151,8 +154,9 @@ class Member(Peer):
     def _enter(self, user_id: int) -> bool:
         if self.hub.enter(self, user_id):
             return True
-        self.send(error_frame(RateLimitExceeded("You hold too many sockets open.")))
-        self.close(frames.POLICY, "too many sockets")
+        if not self.closing:
+            self.send(error_frame(RateLimitExceeded("You hold too many sockets open.")))
+            self.close(frames.POLICY, "too many sockets")
         return False
 
     def _handle(self, message: str | bytes) -> None:
@@ -166,6 +170,8 @@ class Member(Peer):
 
     def refuse(self, error: FairboardError) -> None:
         """Tell a client what was wrong, and end it when that was once too often."""
+        if self.closing:
+            return
         if isinstance(error, AccountSuspended):
             self.close(frames.FORBIDDEN, "suspended")
             return
