@@ -272,3 +272,18 @@ def test_what_is_said_after_the_goodbye_is_not_sent_and_does_not_cut_it_off(pair
     peer.offer(frames.text("too late"))
     assert loop.has(peer), "the client has time to read the goodbye"
     assert other.hear() == [CloseConnection(code=frames.RESTART, reason="")]
+
+
+def test_one_that_was_dropped_during_a_flight_is_not_written_to(pair: Pair) -> None:
+    loop, peer, other = pair
+    peer.offer(BIG)
+    loop._in_flight = 1
+    loop.drop(peer)
+    assert peer.sock.fileno() > 0
+    other.hear()
+    peer.writable()
+    assert other.hear() == []
+    assert not peer.took(BIG, 100)
+    assert not loop._stuck
+    loop._in_flight = 0
+    loop._close_ended()

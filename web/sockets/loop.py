@@ -95,10 +95,10 @@ class Loop:
     def drop(self, peer: Peer) -> None:
         """End a connection without a word, or after the last one."""
         number = peer.sock.fileno()
+        self._stuck.discard(peer)
         if self._peers.get(number) is not peer:
             return
         del self._peers[number]
-        self._stuck.discard(peer)
         self._lingering.pop(peer, None)
         with suppress(OSError):
             self._epoll.unregister(number)

@@ -169,6 +169,8 @@ class Peer:
         """Note how much of a frame the kernel took, or its error as -errno. Whether it took all."""
         if sent == len(frame):
             return True
+        if not self.loop.has(self):
+            return False  # It was dropped, and its descriptor is only kept until a flight is over.
         if sent < 0 and sent != -errno.EAGAIN:
             self.loop.drop(self)
             return False
@@ -178,6 +180,8 @@ class Peer:
 
     def _write(self, frame: bytes | memoryview) -> bool:
         """Whether the kernel took all of it."""
+        if not self.loop.has(self):
+            return False
         try:
             sent = self.sock.send(frame)
         except OSError as error:
