@@ -287,3 +287,23 @@ def test_one_that_was_dropped_during_a_flight_is_not_written_to(pair: Pair) -> N
     assert not loop._stuck
     loop._in_flight = 0
     loop._close_ended()
+
+
+def test_a_start_that_fails_is_begun_anew_by_the_next_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    (here, there), (last, end), loop = socket.socketpair(), socket.socketpair(), Loop(io_uring=False)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gevent, "spawn", fail)
+        with pytest.raises(MemoryError):
+            loop.adopt(Echo(loop, here))
+    peer = Echo(loop, last)
+    loop.adopt(peer)
+    end.sendall(masked(frames.TEXT, b"hello"))
+    wait_read(end.fileno(), timeout=5)
+    assert Other(end).texts() == ["hello"]
+    loop.drop(peer)
+    for sock in (here, there, end):
+        sock.close()

@@ -188,9 +188,7 @@ class Loop:
         self.now = time.monotonic()
         # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
         self._epoll = monkey.get_original("select", "epoll")()
-        self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
-        run = ThreadPool(SENDERS).apply
-        self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
+        watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         gevent.spawn(self._forever, self._serve)
         gevent.spawn(self._forever, self._keep_time)
 
@@ -204,6 +202,9 @@ class Loop:
 
     def _serve(self) -> None:
         """One turn: wait until some sockets are ready, then serve some of them."""
+        self._watcher = watcher  # Last of what is needed: where that fails, the next socket begins anew.
+        run = ThreadPool(SENDERS).apply
+        self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
         self._ready.wait()
         self._ready.clear()
         self.now = time.monotonic()
