@@ -85,5 +85,15 @@ def test_who_joins_while_redis_is_away_is_not_shown_an_older_board_afterwards(
         hub.loop.drop(member)
 
 
+def test_versions_that_began_anew_go_on_above_those_that_clients_have(hub: Hub, resources: Resources) -> None:
+    resources.redis.delete(TOP10)
+    publish(resources, BOARD)
+    seen = 2**52
+    hub.board_changed(body(seen))
+    hub.board_changed(read_board(resources, BOARD).body.decode())
+    hub._lift_versions()
+    assert json.loads(read_board(resources, BOARD).body)["version"] == seen + 1
+
+
 def body(version: int) -> str:
     return f'{{"leaderboard":[],"updatedAt":"2026-01-01T00:00:00.000Z","version":{version}}}'

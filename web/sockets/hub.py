@@ -13,7 +13,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,9 @@ from config.cause import Cause, cause, resume
 from config.tracing import resumed
 from services import sessions
 from services.errors import AccountSuspended, FairboardError, InternalError, ServiceUnavailable
+from services.leaderboard.board import publish_above
 from services.leaderboard.reading import read_board
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
 from web.metrics import COMMIT_TO_FRAME, FRAMES
@@ -90,7 +92,7 @@ class Hub:
         self._joining: dict[Member, None] = {}
         self._ends: dict[int, float] = {}
         """Whose sessions ended lately, and when, in that order."""
-        self._join_wanted, self._board_wanted, self._missed = Event(), Event(), Event()
+        self._join_wanted, self._board_wanted, self._missed, self._lift_wanted = Event(), Event(), Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
         self._places_asked = Semaphore(ASKERS)
         self._started = False
@@ -191,6 +193,8 @@ class Hub:
         if self.board is None or version > self.board.version:
             expected, why = self._next
             self.board = Board(
+        if self.board and 0 < version < self.board.version:
+            self._lift_wanted.set()
                 version, event_frame("leaderboard:update", body), resume(why if expected == version else {})
             )
             self._board_wanted.set()
@@ -252,10 +256,18 @@ class Hub:
     # What runs for as long as the process does
 
     def _start(self) -> None:
+    def _lift_versions(self) -> None:
+        """One turn: where versions began anew, go on above those that clients have; they would show no other."""
+        self._lift_wanted.wait()
+        self._lift_wanted.clear()
+        with suppress(RedisUnavailableError):  # What is published when it is back tells of it again.
+            if self.board and publish_above(self._resources, self._name, self.board.version):
+                log.warning("versions of boards began anew; they go on above %d", self.board.version)
+
         self._started = True
         self._channel.start()
-        own = (self._answer_joins, self._send_newest, self._catch_up, self._places.give_back, self._places.renew)
-        for turn in (*own, *[self._answer_one] * ASKERS):
+        own = (self._answer_joins, self._send_newest, self._catch_up, self._lift_versions)
+        for turn in (*own, self._places.give_back, self._places.renew, *[self._answer_one] * ASKERS):
             gevent.spawn(_forever, turn)
 
     def _answer_joins(self) -> None:
