@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import gevent
 import pytest
@@ -16,6 +16,7 @@ from services.sessions import Player
 from services.socket_leases import Lease
 from tests.support.people import People
 from tests.support.tokens import access_token
+from web.sockets import frames, hub as hubs, places
 from web.sockets.hub import Hub
 from web.sockets.loop import Loop
 from web.sockets.member import Member
@@ -102,3 +103,30 @@ def test_who_holds_too_many_sockets_keeps_nobody_else_waiting(house: House, peop
     assert not any(member.closing for member in refused), "they get a second look, which takes a while"
     while not all(member.closing for member in refused):
         gevent.sleep(0.01)
+
+
+def test_a_place_that_is_given_back_while_it_is_renewed_is_free(
+    house: House, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.come()
+    renew, (peer,) = socket_leases.renew, house.hub.loop.peers()
+
+    def overtaken(own: Resources, leases: Iterable[Lease]) -> None:
+        house.hub.loop.drop(peer)
+        house.hub._places.give_back()
+        renew(own, leases)
+
+    monkeypatch.setattr(socket_leases, "renew", overtaken)
+    monkeypatch.setattr(places, "RENEW_SECONDS", 0.0)
+    house.hub._places.renew()
+    house.hub._places.give_back()
+    assert not resources.redis.exists(socket_leases.key(PLAYER))
+
+
+def test_a_process_that_ends_gives_all_places_back(
+    house: House, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "LAST_WORDS_SECONDS", 0.0)
+    assert house.come()
+    house.hub.close_all(frames.RESTART)
+    assert not resources.redis.exists(socket_leases.key(PLAYER))

@@ -158,6 +158,7 @@ class Hub:
         self.loop.empty.wait(LAST_WORDS_SECONDS)
 
     def _may_hold(self, member: Member, user_id: int) -> bool:
+        self._places.give_all_back()
         """Whether a player may hold this socket too. One that has just hung up does not count, here or elsewhere."""
         if self._hold(member, user_id):
             return True
