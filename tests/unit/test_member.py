@@ -119,3 +119,14 @@ def test_who_is_told_goodbye_hears_no_answer_after_it(visit: Visit) -> None:
     visit.member.welcome_anybody()
     assert visit.hub.loop.has(visit.member), "the client has time to read the goodbye"
     assert visit.hears() == [CloseConnection(code=frames.RESTART, reason="")]
+
+
+def test_who_was_on_the_way_in_while_all_were_told_of_a_restart_is_told_too(visit: Visit) -> None:
+    visit.hub._started = True  # Nothing of it has to run.
+    visit.hub.loop.drop(visit.member)
+    visit.there.close()
+    late, there = socket.socketpair()
+    visit.hub.close_all(frames.RESTART)
+    visit.member, visit.there = Member(visit.hub, late, float("inf")), there
+    visit.hub.adopt(visit.member)
+    assert visit.hears() == [CloseConnection(code=frames.RESTART, reason="")]

@@ -109,6 +109,8 @@ class Hub:
         if not self._started:
             self._start()
         self.loop.adopt(member)
+        if self.closing:
+            member.close(frames.RESTART)  # It was on its way in when the others were told.
 
     def enter(self, member: Member, user_id: int) -> bool:
         """Note whose socket this is; asks Redis, so it may wait. False if the player holds too many already."""
@@ -156,9 +158,9 @@ class Hub:
             for peer in peers[start : start + GOODBYES]:
                 peer.close(code)
         self.loop.empty.wait(LAST_WORDS_SECONDS)
+        self._places.give_all_back()
 
     def _may_hold(self, member: Member, user_id: int) -> bool:
-        self._places.give_all_back()
         """Whether a player may hold this socket too. One that has just hung up does not count, here or elsewhere."""
         if self._hold(member, user_id):
             return True
@@ -191,11 +193,11 @@ class Hub:
     def board_changed(self, body: str) -> None:
         """Keep a board if it is newer; whoever is in the room will get it."""
         version = int(json.loads(body)["version"])
+        if self.board and 0 < version < self.board.version:
+            self._lift_wanted.set()
         if self.board is None or version > self.board.version:
             expected, why = self._next
             self.board = Board(
-        if self.board and 0 < version < self.board.version:
-            self._lift_wanted.set()
                 version, event_frame("leaderboard:update", body), resume(why if expected == version else {})
             )
             self._board_wanted.set()
@@ -254,9 +256,6 @@ class Hub:
             for session_id, reason in sessions.ended_among(self._resources, list(known)):
                 self.session_ended(known[session_id].user_id or ANYBODY, session_id, reason)
 
-    # What runs for as long as the process does
-
-    def _start(self) -> None:
     def _lift_versions(self) -> None:
         """One turn: where versions began anew, go on above those that clients have; they would show no other."""
         self._lift_wanted.wait()
@@ -265,6 +264,9 @@ class Hub:
             if self.board and publish_above(self._resources, self._name, self.board.version):
                 log.warning("versions of boards began anew; they go on above %d", self.board.version)
 
+    # What runs for as long as the process does
+
+    def _start(self) -> None:
         self._started = True
         self._channel.start()
         own = (self._answer_joins, self._send_newest, self._catch_up, self._lift_versions)
@@ -286,6 +288,7 @@ class Hub:
             self._refuse(waiting, InternalError())
 
     def _begin(self, waiting: Sequence[Member]) -> None:
+        known = self.board.version if self.board else 0
         body = read_board(self._resources, self._name).body.decode()
         version, frame = int(json.loads(body)["version"]), event_frame("leaderboard:initial", body)
         for member in in_turns(waiting):
@@ -302,7 +305,6 @@ class Hub:
 
     def _send_newest(self) -> None:
         """One turn: the newest board to everybody who has not seen it and can take it.
-        known = self.board.version if self.board else 0
 
         What is published meanwhile goes to those who follow at once, and to those before them in the next turn. So a
         board is with everybody within the time of one round, however many come one after another.
