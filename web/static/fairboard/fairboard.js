@@ -336,14 +336,12 @@ class Live {
   }
 
   #closed(code, reason = "") {
-    const lively = this.#state === "live";
     this.#drop();
     if (code === FORBIDDEN) return this.#stop("refused", /suspended/i.test(reason) ? "suspended" : "forbidden");
     if (code === UNAUTHENTICATED && this.#token === null) return this.#stop("refused", "session-over");
-    const late = code === UNAUTHENTICATED && reason === "authenticate"; // As in a crowd that comes at once.
+    const late = code === UNAUTHENTICATED && reason === "authenticate"; // One of a crowd, as is who loses a live board.
     if (code === UNAUTHENTICATED && !late) this.#rejected = this.#token;
-    // A server that is gone without a word leaves everybody at once, too.
-    return this.#again(late || (lively && code === LOST) ? RESTART : code);
+    return this.#again(late || (code === LOST && this.#state === "live") ? RESTART : code);
   }
 
   // Exponential backoff with full jitter.
@@ -352,8 +350,7 @@ class Live {
     const ceiling = Math.min(Math.max(LONGEST_WAIT, first), first * 2 ** this.#failures);
     this.#failures += 1;
     this.#set("retry", least + Math.random() * ceiling, () => this.#connect());
-    const hopeless = this.#failures > OFFLINE_AFTER || globalThis.navigator?.onLine === false;
-    this.#say(hopeless ? "offline" : "reconnecting");
+    this.#say(this.#failures > OFFLINE_AFTER || globalThis.navigator?.onLine === false ? "offline" : "reconnecting");
   }
 
   #set(name, ms, work) {
