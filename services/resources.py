@@ -117,6 +117,11 @@ class Resources:
         return load_script(self.quick, "publish")
 
     @cached_property
+    def lift_version_script(self) -> Script:
+        """Versions that began anew: lua/lift_version.lua."""
+        return load_script(self.quick, "lift_version")
+
+    @cached_property
     def fill_cache_script(self) -> Script:
         """The cached board: lua/fill_cache.lua."""
         return load_script(self.quick, "fill_cache")

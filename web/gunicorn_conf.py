@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.baseserver import BaseServer
 from gunicorn.glogging import Logger
 
 from config.logging import JsonLines
@@ -57,6 +58,9 @@ accesslog = None
 proc_name = "fairboard-web"
 control_socket_disable = True  # Two servers on one machine would fight over its path; signals do what is needed.
 
+ACCEPTED_IN_A_TURN = 16
+"""Fewer than the sockets that are served in a turn, so that those who are here are heard however many come. By default
+it is 100 where there is one worker; where there are more, gunicorn makes it one."""
 COLLECTIONS = 5_000, 5, 500
 """New objects before the young ones are looked at; such looks before the older ones are; and those before all are."""
 
@@ -75,6 +79,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from models.database import use_gevent  # noqa: PLC0415 -- after gevent has patched the standard library
 
+    BaseServer.max_accept = ACCEPTED_IN_A_TURN
     use_gevent(_settings.database_deadline)
 
 

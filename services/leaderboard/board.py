@@ -141,3 +141,16 @@ def publish(resources: Resources, board: str) -> Publication:
     if outcome == b"later":
         return Publication("later", 0, int(number) if schedule[0] else None)
     return Publication(outcome.decode(), int(number), None)
+
+
+def publish_above(resources: Resources, board: str, version: int) -> bool:
+    """Publish anew above a version that clients have seen, if Redis counts below it. Whether it did.
+
+    Redis that has lost its memory counts from the clock of a worker, which may have been set back. Raises
+    RedisUnavailableError.
+    """
+    keys = BoardKeys(board)
+    lifted = bool(resources.lift_version_script((keys.published, keys.top10), [version]))
+    if lifted:
+        publish(resources, board)
+    return lifted

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from config.catalogue import BOARD
-from services.leaderboard.board import SCORE_FRAME_MS, place, publish
+from services.leaderboard.board import SCORE_FRAME_MS, place, publish, publish_above
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.reading import read_board
 from services.leaderboard.rebuild import rebuild
@@ -234,3 +234,20 @@ def test_large_user_ids_are_exact(resources: Resources, frames: Frames) -> None:
 def test_without_redis_publishing_says_so(without: Callable[[str], Resources]) -> None:
     with pytest.raises(RedisUnavailableError):
         publish(without("redis"), BOARD)
+
+
+def test_versions_go_on_above_one_that_was_seen_and_are_never_lowered(resources: Resources, frames: Frames) -> None:
+    begun = publish(resources, BOARD).version
+    assert publish_above(resources, BOARD, begun + 1_000)
+    assert not publish_above(resources, BOARD, begun + 500)
+    assert not publish_above(resources, BOARD, begun + 1_001)
+    assert [json.loads(frame)["version"] for frame in frames()] == [begun, begun + 1_001]
+    assert publish(resources, BOARD).outcome == "unchanged"
+
+
+def test_what_is_not_loaded_begins_above_a_version_that_was_seen(resources: Resources) -> None:
+    seen = publish(resources, BOARD).version + 10**9
+    resources.redis.flushdb()
+    assert publish_above(resources, BOARD, seen)
+    sweep(resources, BOARD)
+    assert publish(resources, BOARD).version == seen + 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import pytest
 
 from config.catalogue import BOARD
+from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
+from services.leaderboard.reading import read_board
 from services.resources import Resources
 from web.sockets import hub as hubs
 from web.sockets.hub import Hub
@@ -57,3 +60,40 @@ def test_what_was_missed_is_asked_for_until_it_can_be_read(hub: Hub, resources: 
     hub._catch_up()
     assert hub.board is not None
     assert not hub._missed.is_set()
+
+
+def test_who_joins_while_redis_is_away_is_not_shown_an_older_board_afterwards(
+    without: Callable[[str], Resources],
+) -> None:
+    hub, (here, there) = Hub(without("redis"), BOARD, nullcontext, Loop()), socket.socketpair()
+    hub._channel._open.set()
+    hub.board_changed(body(7))
+    with there:
+        there.settimeout(5)
+        member = Member(hub, here, leave_at=float("inf"))
+        member.user_id = ANYBODY
+        hub.loop.adopt(member)
+        hub.join(member)
+        hub._answer_joins()
+        hub.board_changed(body(8))
+        hub._send_newest()
+        heard = b""
+        while b'"version":8' not in heard:
+            heard += there.recv(10_000)
+        assert b'"version":0' in heard
+        assert b'"version":7' not in heard
+        hub.loop.drop(member)
+
+
+def test_versions_that_began_anew_go_on_above_those_that_clients_have(hub: Hub, resources: Resources) -> None:
+    resources.redis.delete(TOP10)
+    publish(resources, BOARD)
+    seen = 2**52
+    hub.board_changed(body(seen))
+    hub.board_changed(read_board(resources, BOARD).body.decode())
+    hub._lift_versions()
+    assert json.loads(read_board(resources, BOARD).body)["version"] == seen + 1
+
+
+def body(version: int) -> str:
+    return f'{{"leaderboard":[],"updatedAt":"2026-01-01T00:00:00.000Z","version":{version}}}'

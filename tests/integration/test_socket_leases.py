@@ -81,3 +81,9 @@ def test_a_batch_is_one_round_trip(resources: Resources) -> None:
     assert names(resources, socket_leases.BATCH) == ["a:1"]
     release(resources, leases)
     assert not resources.redis.exists(key(1))
+
+
+def test_asking_twice_for_the_last_place_is_no_second_socket(resources: Resources) -> None:
+    """Where a connection was lost on the way, a script may have run already."""
+    assert [hold(resources, lease("a:1"), 1) for _ in range(2)] == [True, True]
+    assert names(resources) == ["a:1"]

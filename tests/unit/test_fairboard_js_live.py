@@ -183,28 +183,37 @@ def test_a_board_that_came_makes_the_next_wait_short_again() -> None:
         for (const ms of [1_000, 2_000, 4_000]) { Socket.last.ends(1006); await pass(ms); }
         Socket.last.welcomes();
         Socket.last.ends(1006);
-        await pass(1_000);
+        await pass(4_000);
         return [attempts(), states];
         """
     ) == [5, ["connecting", "reconnecting", "live", "reconnecting"]]
 
 
 @pytest.mark.parametrize(
-    ("code", "luck", "soonest"),
-    [(1006, 1, 1_000), (1012, 1, 4_000), (1012, 0, 0), (4401, 1, 250), (1008, 0, 10_000), (1008, 1, 70_000)],
+    ("code", "reason", "luck", "soonest"),
+    [
+        (1006, "", 1, 4_000),
+        (1012, "", 1, 4_000),
+        (1012, "", 0, 0),
+        (4401, "token expired", 1, 250),
+        (4401, "authenticate", 1, 4_000),
+        (1008, "", 0, 10_000),
+        (1008, "", 1, 70_000),
+    ],
 )
-def test_how_a_socket_was_closed_tells_how_long_to_wait(code: int, luck: float, soonest: int) -> None:
+def test_how_a_socket_was_closed_tells_how_long_to_wait(code: int, reason: str, luck: float, soonest: int) -> None:
     assert watch(
         """
         clock.luck = luck;
         Socket.last.welcomes();
-        Socket.last.ends(code);
+        Socket.last.ends(code, reason);
         await pass(Math.max(0, soonest - 10));
         const before = attempts();
         await pass(20);
         return [soonest === 0 || before === 1, attempts()];
         """,
         code=code,
+        reason=reason,
         luck=luck,
         soonest=soonest,
     ) == [True, 2]
@@ -237,7 +246,7 @@ def test_a_rejected_token_is_renewed_before_coming_back_and_one_that_was_late_is
         """
         Socket.last.opens();
         Socket.last.ends(4401, "authenticate");
-        await pass(250);
+        await pass(4_000);
         Socket.last.opens();
         Socket.last.says("error", { code: "INVALID_TOKEN" });
         Socket.last.ends(4401, "INVALID_TOKEN");

@@ -167,6 +167,24 @@ def test_a_ring_that_fails_is_given_up_and_everybody_gets_the_board_once(hub: Hu
 with_io_uring = pytest.mark.parametrize("hub", [True], indirect=True)
 
 
+@with_io_uring
+def test_a_ring_that_raises_is_given_up_and_sockets_can_still_end(hub: Hub, watchers: list[Watcher]) -> None:
+    if not hub.loop._rings:
+        pytest.skip("io_uring is forbidden here, and without it there is no ring")
+    rings = len(hub.loop._rings)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    hub.loop._rings[-1]._run = fail
+    hub.board_changed(board(7))
+    hub._send_newest()
+    assert [watcher.wait_for_versions() for watcher in watchers] == [[7], [7], [7]]
+    assert len(hub.loop._rings) == rings - 1
+    hub.loop.drop(watchers[0].member)
+    assert watchers[0].member.sock.fileno() == -1
+
+
 @pytest.fixture
 def held(hub: Hub, watchers: list[Watcher]) -> Iterator[Event]:
     """A board is on its way to all of them, and the kernel has it once this is set."""

@@ -6,7 +6,9 @@ import socket
 import struct
 from collections.abc import Iterator
 
+import gevent
 import pytest
+from gevent.socket import wait_read
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
@@ -261,3 +263,47 @@ def test_a_goodbye_comes_after_what_waits_and_nothing_after_it(pair: Pair) -> No
     loop._end_overdue()
     assert len(loop) == 0
     assert peer.over == 1
+
+
+def test_what_is_said_after_the_goodbye_is_not_sent_and_does_not_cut_it_off(pair: Pair) -> None:
+    loop, peer, other = pair
+    peer.close(frames.RESTART)
+    peer.send(frames.text("too late"))
+    peer.offer(frames.text("too late"))
+    assert loop.has(peer), "the client has time to read the goodbye"
+    assert other.hear() == [CloseConnection(code=frames.RESTART, reason="")]
+
+
+def test_one_that_was_dropped_during_a_flight_is_not_written_to(pair: Pair) -> None:
+    loop, peer, other = pair
+    peer.offer(BIG)
+    loop._in_flight = 1
+    loop.drop(peer)
+    assert peer.sock.fileno() > 0
+    other.hear()
+    peer.writable()
+    assert other.hear() == []
+    assert not peer.took(BIG, 100)
+    assert not loop._stuck
+    loop._in_flight = 0
+    loop._close_ended()
+
+
+def test_a_start_that_fails_is_begun_anew_by_the_next_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    (here, there), (last, end), loop = socket.socketpair(), socket.socketpair(), Loop(io_uring=False)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gevent, "spawn", fail)
+        with pytest.raises(MemoryError):
+            loop.adopt(Echo(loop, here))
+    peer = Echo(loop, last)
+    loop.adopt(peer)
+    end.sendall(masked(frames.TEXT, b"hello"))
+    wait_read(end.fileno(), timeout=5)
+    assert Other(end).texts() == ["hello"]
+    loop.drop(peer)
+    for sock in (here, there, end):
+        sock.close()

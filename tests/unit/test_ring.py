@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -135,3 +136,13 @@ def test_where_the_kernel_forbids_it_there_is_none_and_that_is_said_once(
     assert [record.message for record in caplog.records] == [
         "no io_uring here, so frames are sent one by one: [Errno 38] Function not implemented"
     ]
+
+
+def test_where_no_thread_can_be_had_there_is_none_and_it_is_given_back(ring: Ring) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    numbers = Path("/proc/self/fd")
+    before = sorted(numbers.iterdir())
+    assert open_ring(no_thread) is None
+    assert sorted(numbers.iterdir()) == before

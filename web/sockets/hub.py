@@ -13,19 +13,22 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.lock import Semaphore
 from gevent.queue import SimpleQueue
 
 from config.cause import Cause, cause, resume
 from config.tracing import resumed
 from services import sessions
 from services.errors import AccountSuspended, FairboardError, InternalError, ServiceUnavailable
+from services.leaderboard.board import publish_above
 from services.leaderboard.reading import read_board
+from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
 from web.metrics import COMMIT_TO_FRAME, FRAMES
@@ -43,7 +46,7 @@ from web.tokens import read_access_token
 log = logging.getLogger(__name__)
 
 ASKERS = 32
-"""Clients whose token is looked up at the same time."""
+"""Clients whose token is looked up at the same time; and so many whose place is."""
 GOODBYES, GOODBYE_PAUSE = 500, 0.1
 """So many clients are told of a restart at once, then there is a pause: they come back as they were sent away."""
 LAST_WORDS_SECONDS = 1.0
@@ -89,8 +92,9 @@ class Hub:
         self._joining: dict[Member, None] = {}
         self._ends: dict[int, float] = {}
         """Whose sessions ended lately, and when, in that order."""
-        self._join_wanted, self._board_wanted, self._missed = Event(), Event(), Event()
+        self._join_wanted, self._board_wanted, self._missed, self._lift_wanted = Event(), Event(), Event(), Event()
         self._asked: SimpleQueue[tuple[Member, str]] = SimpleQueue()
+        self._places_asked = Semaphore(ASKERS)
         self._started = False
 
     @property
@@ -105,6 +109,8 @@ class Hub:
         if not self._started:
             self._start()
         self.loop.adopt(member)
+        if self.closing:
+            member.close(frames.RESTART)  # It was on its way in when the others were told.
 
     def enter(self, member: Member, user_id: int) -> bool:
         """Note whose socket this is; asks Redis, so it may wait. False if the player holds too many already."""
@@ -152,6 +158,7 @@ class Hub:
             for peer in peers[start : start + GOODBYES]:
                 peer.close(code)
         self.loop.empty.wait(LAST_WORDS_SECONDS)
+        self._places.give_all_back()
 
     def _may_hold(self, member: Member, user_id: int) -> bool:
         """Whether a player may hold this socket too. One that has just hung up does not count, here or elsewhere."""
@@ -163,7 +170,10 @@ class Hub:
 
     def _hold(self, member: Member, user_id: int) -> bool:
         held = len(self._players.get(user_id, ()))
-        return held < self._resources.settings.sockets_per_player and self._places.hold(member, user_id)
+        if held >= self._resources.settings.sockets_per_player:
+            return False
+        with self._places_asked:
+            return self._places.hold(member, user_id)
 
     def _leave_player(self, member: Member) -> None:
         if member.user_id is None:
@@ -183,6 +193,8 @@ class Hub:
     def board_changed(self, body: str) -> None:
         """Keep a board if it is newer; whoever is in the room will get it."""
         version = int(json.loads(body)["version"])
+        if self.board and 0 < version < self.board.version:
+            self._lift_wanted.set()
         if self.board is None or version > self.board.version:
             expected, why = self._next
             self.board = Board(
@@ -244,13 +256,21 @@ class Hub:
             for session_id, reason in sessions.ended_among(self._resources, list(known)):
                 self.session_ended(known[session_id].user_id or ANYBODY, session_id, reason)
 
+    def _lift_versions(self) -> None:
+        """One turn: where versions began anew, go on above those that clients have; they would show no other."""
+        self._lift_wanted.wait()
+        self._lift_wanted.clear()
+        with suppress(RedisUnavailableError):  # What is published when it is back tells of it again.
+            if self.board and publish_above(self._resources, self._name, self.board.version):
+                log.warning("versions of boards began anew; they go on above %d", self.board.version)
+
     # What runs for as long as the process does
 
     def _start(self) -> None:
         self._started = True
         self._channel.start()
-        own = (self._answer_joins, self._send_newest, self._catch_up, self._places.give_back, self._places.renew)
-        for turn in (*own, *[self._answer_one] * ASKERS):
+        own = (self._answer_joins, self._send_newest, self._catch_up, self._lift_versions)
+        for turn in (*own, self._places.give_back, self._places.renew, *[self._answer_one] * ASKERS):
             gevent.spawn(_forever, turn)
 
     def _answer_joins(self) -> None:
@@ -268,11 +288,13 @@ class Hub:
             self._refuse(waiting, InternalError())
 
     def _begin(self, waiting: Sequence[Member]) -> None:
+        known = self.board.version if self.board else 0
         body = read_board(self._resources, self._name).body.decode()
         version, frame = int(json.loads(body)["version"]), event_frame("leaderboard:initial", body)
         for member in in_turns(waiting):
             if member.watching and member not in self._joining:
-                member.begin(version, frame)
+                # One of unknown version was read just now, so only what was heard since then can be newer.
+                member.begin(version or known, frame)
 
     def _refuse(self, waiting: Sequence[Member], error: FairboardError) -> None:
         """Tell those who wait still that they have to join again. Without a first board they would hear nothing."""
@@ -314,8 +336,10 @@ class Hub:
         return len(due)
 
     def _answer_one(self) -> None:
-        """One turn: who the next token belongs to."""
+        """One turn: who the next token belongs to. Nobody waits any more for the answer to one who has left."""
         member, token = self._asked.get()
+        if member.closing:
+            return
         try:
             with self._context():
                 credentials = read_access_token(token)
@@ -325,8 +349,8 @@ class Hub:
         except Exception:
             log.exception("a token could not be looked up")
             member.answered(InternalError())
-        else:
-            member.answered((player, credentials))
+        else:  # Not here: who holds too many sockets waits a moment, for which nobody else is to wait.
+            gevent.spawn(member.answered, (player, credentials))
 
 
 def _note(board: Board, count: int) -> None:

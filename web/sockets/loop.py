@@ -7,6 +7,7 @@ those whose time is over.
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 import time
@@ -94,11 +95,11 @@ class Loop:
 
     def drop(self, peer: Peer) -> None:
         """End a connection without a word, or after the last one."""
+        self._stuck.discard(peer)
         number = peer.sock.fileno()
         if self._peers.get(number) is not peer:
             return
         del self._peers[number]
-        self._stuck.discard(peer)
         self._lingering.pop(peer, None)
         with suppress(OSError):
             self._epoll.unregister(number)
@@ -137,14 +138,24 @@ class Loop:
             for peer in peers:
                 peer.offer(frame)
             return
-        self._in_flight += 1
-        answers = ring.send(frame, [peer.take_off() for peer in peers])
-        self._in_flight -= 1
-        if ring.works:
-            self._rings.append(ring)
+        answers = self._fly(ring, frame, [peer.take_off() for peer in peers])
         for peer, answer in zip(peers, answers, strict=True):
             peer.land(frame, answer)
         self._close_ended()
+
+    def _fly(self, ring: Ring, frame: bytes, descriptors: Sequence[int]) -> list[int]:
+        """What became of each; as if the kernel had taken nothing where the ring fails, which then is given up."""
+        self._in_flight += 1
+        try:
+            return ring.send(frame, descriptors)
+        except Exception:
+            log.exception("io_uring failed")
+            ring.close()
+            return [-errno.EAGAIN] * len(descriptors)
+        finally:
+            self._in_flight -= 1
+            if ring.works:
+                self._rings.append(ring)
 
     def _close_ended(self) -> None:
         while self._ended and not self._in_flight:
@@ -188,11 +199,12 @@ class Loop:
         self.now = time.monotonic()
         # gevent takes epoll away because waiting on it blocks; this one is only asked once it is known to be ready.
         self._epoll = monkey.get_original("select", "epoll")()
-        self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
-        run = ThreadPool(SENDERS).apply
-        self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
+        watcher = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         gevent.spawn(self._forever, self._serve)
         gevent.spawn(self._forever, self._keep_time)
+        self._watcher = watcher  # Last of what is needed: where that fails, the next socket begins anew.
+        run = ThreadPool(SENDERS).apply
+        self._rings = [ring for _ in range(SENDERS * self._may_use_ring) if (ring := open_ring(run))]
 
     @staticmethod
     def _forever(turn: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections import deque
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 MAX_ERRORS = 3
 ANYBODY = 0
 """The user id of those who watch a public board without an account."""
+ANSWER_SECONDS = 30.0
+"""How long the answer who a client is may take. It is our time, so it is not counted as the client's."""
 NOTHING_YET = 2**62
 """The version of a client that waits for its first board: none is newer."""
 
@@ -64,24 +67,32 @@ class Member(Peer):
         self.hub.ask_who(self, token)
 
     def pause(self) -> None:
-        """Keep what the client says until `answered`."""
+        """Keep what the client says until `answered`. Who has said who they are in time need not be quick any more."""
         self._later = deque()
+        if self.user_id is None:
+            self.leave_at = time.time() + ANSWER_SECONDS
 
     def answered(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
         """Who the client is, or why not; then what it said meanwhile. Asks Redis, so it may wait."""
+        if self.closing:
+            return
         try:
-            if isinstance(answer, FairboardError):
-                raise answer
-            self._welcome(*answer)
+            self._welcome(answer)
         except FairboardError as error:
             self.refuse(error)
+        except Exception:
+            log.exception("an answer could not be given")
+            self.close(frames.INTERNAL)
         later, self._later = self._later or (), None
         for message in later:
             if not self.closing:
                 self.received(message)  # Should this ask again who it is, the rest waits for that.
 
-    def _welcome(self, player: Player, credentials: Credentials) -> None:
+    def _welcome(self, answer: tuple[Player, Credentials] | FairboardError) -> None:
         """Let a player in until the token expires; a known one may stay longer with a newer token."""
+        if isinstance(answer, FairboardError):
+            raise answer
+        player, credentials = answer
         if self.user_id not in (None, ANYBODY, player.user_id):
             raise InvalidRequest("This socket belongs to another player.")
         if self.user_id != player.user_id and not self._enter(player.user_id):
@@ -129,7 +140,11 @@ class Member(Peer):
         return board.update
 
     def time_over(self) -> None:
-        """The token expired, or the client never said who it is."""
+        """The token expired, or the client never said who it is. What it said in time may still have to be read."""
+        if self.user_id is None and self._later is None:
+            self.readable()
+        if time.time() < self.leave_at:
+            return
         self.close(frames.UNAUTHENTICATED, "authenticate" if self.user_id is None else "token expired")
 
     def ended(self) -> None:
@@ -139,8 +154,9 @@ class Member(Peer):
     def _enter(self, user_id: int) -> bool:
         if self.hub.enter(self, user_id):
             return True
-        self.send(error_frame(RateLimitExceeded("You hold too many sockets open.")))
-        self.close(frames.POLICY, "too many sockets")
+        if not self.closing:
+            self.send(error_frame(RateLimitExceeded("You hold too many sockets open.")))
+            self.close(frames.POLICY, "too many sockets")
         return False
 
     def _handle(self, message: str | bytes) -> None:
@@ -154,6 +170,8 @@ class Member(Peer):
 
     def refuse(self, error: FairboardError) -> None:
         """Tell a client what was wrong, and end it when that was once too often."""
+        if self.closing:
+            return
         if isinstance(error, AccountSuspended):
             self.close(frames.FORBIDDEN, "suspended")
             return

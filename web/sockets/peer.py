@@ -121,7 +121,11 @@ class Peer:
             self._follow()
 
     def send(self, frame: bytes) -> None:
-        """Send a frame in its turn. A client that lets too many wait is cut off."""
+        """Send a frame in its turn; none after the close frame. A client that lets too many wait is cut off."""
+        if not self.closing:
+            self._say(frame)
+
+    def _say(self, frame: bytes) -> None:
         if self._rest is None:
             self._write(frame)
             return
@@ -134,7 +138,7 @@ class Peer:
 
     def offer(self, frame: bytes) -> None:
         """Send a frame if the one before was taken; else `newest` is asked when it is."""
-        if self._rest is None:
+        if self._rest is None and not self.closing:
             self._write(frame)
 
     def close(self, code: int, reason: str = "") -> None:
@@ -143,7 +147,7 @@ class Peer:
             self.closing = True
             SOCKET_CLOSES.labels(code if code in frames.OURS else "other").inc()
             self.ended()
-            self.send(frames.close(code, reason))
+            self._say(frames.close(code, reason))
             self.loop.linger(self)
             self._finish()
 
@@ -165,6 +169,8 @@ class Peer:
         """Note how much of a frame the kernel took, or its error as -errno. Whether it took all."""
         if sent == len(frame):
             return True
+        if not self.loop.has(self):
+            return False  # It was dropped, and its descriptor is only kept until a flight is over.
         if sent < 0 and sent != -errno.EAGAIN:
             self.loop.drop(self)
             return False
@@ -174,6 +180,8 @@ class Peer:
 
     def _write(self, frame: bytes | memoryview) -> bool:
         """Whether the kernel took all of it."""
+        if not self.loop.has(self):
+            return False
         try:
             sent = self.sock.send(frame)
         except OSError as error:

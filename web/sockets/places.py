@@ -63,11 +63,25 @@ class Places:
             socket_leases.release(self._resources, batch)
             del self._freed[: len(batch)]
 
+    def give_all_back(self) -> None:
+        """Tell Redis at once of all that are free again, before this process ends."""
+        freed = list(self._freed)
+        for start in range(0, len(freed), BATCH):
+            socket_leases.release(self._resources, freed[start : start + BATCH])
+
     def renew(self) -> None:
         """One turn: tell Redis of those that are held, a few at a time."""
         gevent.sleep(RENEW_SECONDS)
         held = list(self._held)
         for start in range(0, len(held), BATCH):
-            open_still = [self._held[number] for number in held[start : start + BATCH] if number in self._held]
-            socket_leases.renew(self._resources, open_still)
+            some = held[start : start + BATCH]
+            self._renew_some({number: self._held[number] for number in some if number in self._held})
             gevent.sleep(PAUSE)
+
+    def _renew_some(self, held: dict[int, Lease]) -> None:
+        """Those that are given back meanwhile are given back once more: Redis may have heard of that first."""
+        socket_leases.renew(self._resources, held.values())
+        gone = [lease for number, lease in held.items() if self._held.get(number) is not lease]
+        if gone:
+            self._freed += gone
+            self._free_wanted.set()

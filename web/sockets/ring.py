@@ -46,16 +46,18 @@ _libc.syscall.restype = ctypes.c_long
 
 def open_ring(run: Run) -> Ring | None:
     """A ring that has sent something, or None where the kernel has none for us: containers often forbid it."""
+    ring = None
     try:
         ring = Ring(run)
         here, there = socket.socketpair()
         with here, there:
             if ring.send(b"?", [here.fileno()]) == [1]:
                 return ring
-        ring.close()
         log.info("io_uring does not do what it should here, so frames are sent one by one")
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 -- whatever is wrong, such as that no thread can be had, it is not needed
         log.info("no io_uring here, so frames are sent one by one: %s", error)
+    if ring:
+        ring.close()
     return None
 
 
@@ -72,7 +74,11 @@ class Ring:
         """Until it is closed, or the kernel did not take all that it was given."""
         self._frame = b""
         self._handed_over = 0
-        self._map(*_PARAMETERS.unpack(parameters.raw))
+        try:
+            self._map(*_PARAMETERS.unpack(parameters.raw))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give it back, for good."""

@@ -13,7 +13,7 @@ const LONGEST_WAIT = 30_000;
 // The ceiling of the first wait: an ended token is one player's, a restart is everybody's at once, and with 1008 the
 // server has had enough of this client.
 const FIRST_WAIT = { 1008: 60_000, 1012: 4_000, 4401: 250 };
-const [LOST, UNAUTHENTICATED, FORBIDDEN] = [1006, 4401, 4403];
+const [LOST, RESTART, UNAUTHENTICATED, FORBIDDEN] = [1006, 1012, 4401, 4403];
 
 export class FairboardError extends Error {
   constructor({ status = 0, code = "NETWORK", detail = "", errors = null, retryAfter = null } = {}) {
@@ -339,8 +339,9 @@ class Live {
     this.#drop();
     if (code === FORBIDDEN) return this.#stop("refused", /suspended/i.test(reason) ? "suspended" : "forbidden");
     if (code === UNAUTHENTICATED && this.#token === null) return this.#stop("refused", "session-over");
-    if (code === UNAUTHENTICATED && reason !== "authenticate") this.#rejected = this.#token; // Else it was only late.
-    return this.#again(code);
+    const late = code === UNAUTHENTICATED && reason === "authenticate"; // One of a crowd, as is who loses a live board.
+    if (code === UNAUTHENTICATED && !late) this.#rejected = this.#token;
+    return this.#again(late || (code === LOST && this.#state === "live") ? RESTART : code);
   }
 
   // Exponential backoff with full jitter.
@@ -349,8 +350,7 @@ class Live {
     const ceiling = Math.min(Math.max(LONGEST_WAIT, first), first * 2 ** this.#failures);
     this.#failures += 1;
     this.#set("retry", least + Math.random() * ceiling, () => this.#connect());
-    const hopeless = this.#failures > OFFLINE_AFTER || globalThis.navigator?.onLine === false;
-    this.#say(hopeless ? "offline" : "reconnecting");
+    this.#say(this.#failures > OFFLINE_AFTER || globalThis.navigator?.onLine === false ? "offline" : "reconnecting");
   }
 
   #set(name, ms, work) {

@@ -1,15 +1,17 @@
-// What screen readers hear about the board: the latest news after a pause, not each step on the way there.
+// What screen readers hear about the board: the latest of each subject after a pause, not each step on the way there.
 
 import { byId } from "./dom.js";
 
 const PAUSE = 4_000;
+const news = new Map(); // By subject.
 let speaking = null;
-let news = "";
 
-export function announce(text) {
-  news = text;
+export function announce(text, subject = "") {
+  news.set(subject, text);
   speaking ??= setTimeout(() => {
     speaking = null;
-    if (byId("announcer").textContent !== news) byId("announcer").textContent = news;
+    const sentences = [...news.values()].join(" ");
+    news.clear();
+    if (byId("announcer").textContent !== sentences) byId("announcer").textContent = sentences;
   }, PAUSE);
 }

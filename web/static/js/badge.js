@@ -23,8 +23,10 @@ export class Badge {
     this.#state = state;
     byId("badge").dataset.state = state;
     byId("badge-text").textContent = WORDS[state];
-    if (state === "live") announce("The board is live.");
-    else if (state === "offline" || (state === "reconnecting" && wasLive)) announce("The board is not live just now.");
+    if (state === "live") announce("The board is live.", "connection");
+    else if (state === "offline" || (state === "reconnecting" && wasLive)) {
+      announce("The board is not live just now.", "connection");
+    }
   }
 
   pulse() {

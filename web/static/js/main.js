@@ -113,7 +113,7 @@ async function lookAtMe() {
 }
 
 function updateMe(news) {
-  if (me?.rank && news.rank && news.rank !== me.rank) announce(`You are now number ${number(news.rank)}.`);
+  if (me?.rank && news.rank && news.rank !== me.rank) announce(`You are now number ${number(news.rank)}.`, "rank");
   me = { ...me, ...news };
   showMe();
   const held = fairboard.session;
