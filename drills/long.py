@@ -20,15 +20,15 @@ from drills import report
 from drills.faults import ON_ONE_MACHINE
 from drills.lives import Lives
 from drills.load import Plan
+from drills.product import commit
 from drills.scene import Drill, Result, Size, carry_out
 from drills.stack_site import StackSite, stack_site
-from drills.version import product_version
 
 Run = dict[str, Any]
 KEPT = Path(__file__).with_name("long.json")
 RESTARTING = ("13", "15")
 """Faults that start web and workers anew, so that what they held until then is not seen to grow."""
-LATER = ("7a", "9c", *RESTARTING)
+LATER = ("7a", "9c", "15b", *RESTARTING)
 """Those that the first runs, which kept no commit, were not drawn from."""
 ROWS = ("1", "3", "5", "7b", "7c", "8c", "9a", "9b", "12b", "12c", "14", "16", "17b", "17c", *LATER)
 """Faults that need no proxy, which would slow the load down. The order is part of what a number draws."""
@@ -133,7 +133,7 @@ def _run(site: StackSite, lives: Lives, seed: int, drill: Drill) -> Run:
         "held": not problems,
         "problems": problems,
         "planned": lives.planned - planned,
-        "commit": product_version(),
+        "commit": commit(),
         "date": report.today(),
     }
 
@@ -199,9 +199,9 @@ def _text(runs: list[Run]) -> str:
 
 def _of_this(runs: list[Run]) -> str:
     """How much of it was done with the product as it is now."""
-    commit = product_version()
-    own = [run for run in runs if run.get("commit") == commit]
-    return f", of which {total(own, 'acknowledged'):,.0f} over {len(own)} of this commit ({commit})"
+    now = commit()
+    own = [run for run in runs if run.get("commit") == now]
+    return f", of which {total(own, 'acknowledged'):,.0f} over {len(own)} of this commit ({now})"
 
 
 def _drawn_from(runs: list[Run]) -> str:

@@ -12,8 +12,8 @@ import time
 
 from drills import report
 from drills.long import RESTARTING, ROWS, Run, carry_on, compared, first_line, kept, line, total
+from drills.product import commit
 from drills.stack_site import stack_site
-from drills.version import product_version
 from drills.watch import Watch
 
 LIVING = tuple(row for row in ROWS if row not in RESTARTING)
@@ -48,7 +48,7 @@ def _problems(runs: list[Run]) -> list[str]:
 def _text(minutes: float, runs: list[Run], watched: str, problems: list[str]) -> str:
     """What was done and seen."""
     return (
-        f"{minutes:.0f} minutes of commit {product_version()}, {len(runs)} faults drawn at random{_numbers(runs)}, "
+        f"{minutes:.0f} minutes of commit {commit()}, {len(runs)} faults drawn at random{_numbers(runs)}, "
         f"{total(runs, 'acknowledged'):,.0f} acknowledged, {total(runs, 'lost'):.0f} lost, "
         f"{total(runs, 'duplicated'):.0f} duplicated; {total(runs, 'planned'):.0f} processes of workers replaced as "
         f"planned; {watched}; " + (f"did not hold: {'; '.join(problems)}" if problems else ALL_HELD)

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg2
 import psycopg2.errors
@@ -42,20 +43,29 @@ def freeze_primary(scene: Scene) -> None:
 
 def cancel_commits(scene: Scene) -> None:
     """No standby confirms anything, and whoever waits for it is cancelled: committed here, and lost with this node."""
-    scene.site.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-    scene.site.ask("SELECT pg_reload_conf()")
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    scene.wait(lambda: scene.site.ask(waiting)[0][0] != 0, "a commit that waits")
-    begun, cancelled = scene.load.now(), 0
-    while scene.load.now() < begun + scene.seconds(10, 4):
-        rows = scene.site.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        cancelled += len(rows)
-        time.sleep(0.02)
-    scene.silent(begun)
-    scene.site.ask("ALTER SYSTEM RESET synchronous_standby_names")
-    scene.site.ask("SELECT pg_reload_conf()")
+    with _set(scene, "synchronous_standby_names", "nobody"):
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        scene.wait(lambda: scene.site.ask(waiting)[0][0] != 0, "a commit that waits")
+        begun, cancelled = scene.load.now(), 0
+        while scene.load.now() < begun + scene.seconds(10, 4):
+            rows = scene.site.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+            cancelled += len(rows)
+            time.sleep(0.02)
+        scene.silent(begun)
     scene.notes.append(f"{cancelled} commits cancelled")
     scene.require("commits that could be cancelled", holds=cancelled > 0)
+
+
+@contextmanager
+def _set(scene: Scene, name: str, value: str) -> Iterator[None]:
+    """A setting of PostgreSQL has another value in this block."""
+    scene.site.ask(f"ALTER SYSTEM SET {name} = '{value}'")
+    scene.site.ask("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        scene.site.ask(f"ALTER SYSTEM RESET {name}")
+        scene.site.ask("SELECT pg_reload_conf()")
 
 
 def cut_answers(scene: Scene) -> None:
@@ -73,9 +83,11 @@ def full_disk(scene: Scene) -> None:
     """Nothing can be written to a file of PostgreSQL any more, its log of changes included."""
     before = len(scene.load.history.failures)
     _limit_files(scene, FULL_BYTES)
-    scene.wait(lambda: len(scene.load.history.failures) > before + 20, "refused writes")
-    scene.lasts(scene.seconds(5, 2))
-    _limit_files(scene, "unlimited")
+    try:
+        scene.wait(lambda: len(scene.load.history.failures) > before + 20, "refused writes")
+        scene.lasts(scene.seconds(5, 2))
+    finally:
+        _limit_files(scene, "unlimited")
     refused = len(scene.load.history.failures) - before
     scene.notes.append(f"{refused} requests were refused while nothing could be written")
 
@@ -98,11 +110,8 @@ def deadlocks(scene: Scene) -> None:
     """Someone else locks in the opposite order; PostgreSQL ends one of the two."""
     before = _deadlocks_seen(scene)
     # By default it looks for one after a second, which is when it gives the statement up anyway.
-    scene.site.ask("ALTER SYSTEM SET deadlock_timeout = '600ms'")
-    scene.site.ask("SELECT pg_reload_conf()")
-    outcomes = [_deadlock(scene, number) for number in range(3)]
-    scene.site.ask("ALTER SYSTEM RESET deadlock_timeout")
-    scene.site.ask("SELECT pg_reload_conf()")
+    with _set(scene, "deadlock_timeout", "600ms"):
+        outcomes = [_deadlock(scene, number) for number in range(3)]
     scene.notes.append(f"answers in a deadlock: {', '.join(f'{one.status} {one.code}'.strip() for one in outcomes)}")
     found = until(lambda: _deadlocks_seen(scene) > before, 10)
     scene.require("a deadlock that PostgreSQL has found", holds=found is not None)

@@ -65,9 +65,11 @@ def out_of_memory(scene: Scene) -> None:
     """Redis refuses every write."""
     before = str(_redis(scene).config_get("maxmemory")["maxmemory"])
     _redis(scene).config_set("maxmemory", 1)
-    scene.load.burst(scene.spare[0], GREED)
-    scene.lasts(scene.seconds(10, 4))
-    _redis(scene).config_set("maxmemory", before)
+    try:
+        scene.load.burst(scene.spare[0], GREED)
+        scene.lasts(scene.seconds(10, 4))
+    finally:
+        _redis(scene).config_set("maxmemory", before)
 
 
 def older_file(scene: Scene) -> None:
