@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from models.database import DatabaseUnavailableError
 from services.anticheat.schedule import backlog as analysis_backlog
-from services.prober import Role
+from services.prober import Role, standbys
 from services.reconcile import outbox_backlog
 from services.redis_client import AWAY
 from services.resources import Resources
@@ -116,8 +116,9 @@ class _Backlog(Collector):
         try:
             yield from self._outbox()
             yield from self._analysis()
+            yield from self._standbys()
         except DatabaseUnavailableError as error:
-            log.warning("metrics without outbox and analysis: %s", error)
+            log.warning("metrics without outbox, analysis and standbys: %s", error)
 
     def _queues(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("fairboard_queue_messages", "Tasks waiting in a queue.", labels=["queue"])
@@ -129,6 +130,13 @@ class _Backlog(Collector):
         rows, seconds = outbox_backlog(self._own)
         yield GaugeMetricFamily("fairboard_outbox_rows", "Standings that Redis may not have yet.", value=rows)
         yield GaugeMetricFamily("fairboard_outbox_age_seconds", "Age of the oldest of them.", value=seconds)
+
+    def _standbys(self) -> Iterator[Metric]:
+        if found := standbys(self._own):
+            family = GaugeMetricFamily("fairboard_standbys", "Standbys of PostgreSQL's primary.", labels=["state"])
+            for state, number in zip(("connected", "wanted"), found, strict=True):
+                family.add_metric([state], number)
+            yield family
 
     def _analysis(self) -> Iterator[Metric]:
         found = analysis_backlog(self._own)
