@@ -27,7 +27,7 @@ def line(form: logging.Formatter, level: int, logger: str, message: str) -> str:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=["text", "json"])
-@pytest.mark.parametrize(("hides", "logger", "message"), SPARED)
+@pytest.mark.parametrize(("hides", "logger", "message"), SPARED, ids=[logger for _, logger, _ in SPARED])
 def test_everyday_lines_are_spared_and_others_are_not(
     form: logging.Formatter, hides: re.Pattern[str], logger: str, message: str
 ) -> None:
