@@ -12,6 +12,7 @@ from typing import TextIO
 import click
 
 from cli.events_file import FileError, read
+from cli.failure import Failure
 from config.settings import get_settings
 
 QUIET_SECONDS = 2.0
@@ -29,7 +30,7 @@ def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
     """Run the detectors over the events in FILE, a CSV, gzipped or not, rows in any order.
 
     One JSON line per player comes out, and one per group of accounts of one hand. A bad row is reported and the rest
-    goes on; the exit code is then 2.
+    goes on; the exit code is then 2, as it is when the file cannot be used at all.
 
     Columns, by any of these names: player (user_id, user, username ...; one player if absent), submitted_at
     (completed_at, timestamp ...), claimed_ms (completion_time, duration_ms, time_ms ...), and if there are any:
@@ -37,7 +38,7 @@ def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
     agent (user_agent). Times are Unix seconds or milliseconds, or RFC 3339. Other columns are ignored.
 
     With --player the line says as well whether the state that is stored equals the one computed anew, byte for byte;
-    the exit code is 1 if it does not.
+    the exit code is 1 if it does not, and 2 if that could not be found out.
     """
     if (file is None) == (player is None):
         raise click.UsageError("Name a file, or a player with --player.")
@@ -62,7 +63,7 @@ def _from_file(file: Path, out: Path | None) -> int:
     try:
         contents = read(file, complaints.add, lambda rows: progress.say(f"{rows:,} rows read"))
     except FileError as error:
-        raise click.ClickException(f"{file}: {error}") from None
+        raise Failure(f"{file}: {error}") from None
     with _target(out) as target:
         for line in lines(contents, progress.say):
             target.write(json.dumps(line, ensure_ascii=False) + "\n")

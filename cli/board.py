@@ -22,7 +22,7 @@ MAX_SHOWN = 100
 def verify() -> None:
     """Check the ledger's hashes, standings against the ledger, and Redis against PostgreSQL.
 
-    Exit code 0 if all is well, else 1 and the differences.
+    Exit code 0 if all is well, 1 and the differences if not, 2 if that could not be found out.
     """
     with progress_bars() as bars:
         steps: dict[str, TaskID] = {}
@@ -44,7 +44,10 @@ def verify() -> None:
 
 @click.command()
 def rebuild() -> None:
-    """Fill the board in Redis from PostgreSQL, while both are in use."""
+    """Fill the board in Redis from PostgreSQL, while both are in use.
+
+    Exit code 0 if it is filled, 1 if another rebuild took over, 2 if PostgreSQL or Redis did not answer.
+    """
     resources = for_background(get_settings())
     with progress_bars() as bars:
         task = bars.add_task("players", total=None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 import psycopg2
+from psycopg2.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
-from config.settings import get_settings
-from models.database import DatabaseUnavailableError
-from models.migrate import upgrade
+from cli.failure import Failure
+from config.settings import Settings, get_settings
+from models.migrate import ATTEMPTS, upgrade
 from models.provision import provision
 
 
@@ -22,5 +23,15 @@ def migrate(*, create: bool) -> None:
             provision(settings.owner_url, settings.database_url)
         upgrade(settings.owner_url)
     except (OperationalError, psycopg2.OperationalError) as error:
-        raise DatabaseUnavailableError(str(error)) from error
+        raise Failure(_explain(getattr(error, "orig", error), settings)) from error
     click.echo("The schema is up to date.")
+
+
+def _explain(error: BaseException, settings: Settings) -> str:
+    if isinstance(error, LockNotAvailable):
+        return (
+            f"A table was in use at each of {ATTEMPTS} attempts, and the schema is as it was. Somebody reads or writes "
+            "it for long: look at pg_stat_activity, or come back later."
+        )
+    variable = "MIGRATION_DATABASE_URL" if settings.migration_database_url else "DATABASE_URL"
+    return f"PostgreSQL does not let the owner of the schema in (FAIRBOARD_{variable}): {error}"

@@ -6,6 +6,12 @@ import re
 
 from cli.supervisor import Part
 
+
+def _chatter_of(loggers: str) -> str:
+    """What these loggers say for information, as text or as JSON (`config.logging`)."""
+    return rf' INFO ({loggers}) |"log\.level": "info", .*"log\.logger": "({loggers})"'
+
+
 # What the terminal is spared: banners, and what Celery says of each task. All of it is in the parts' log files, and
 # Flower shows each task.
 CELERY_CHATTER = re.compile(
@@ -14,11 +20,13 @@ CELERY_CHATTER = re.compile(
     r"|superuser privileges|_warn_or_raise|uid=0 euid=0|absolutely not recommended"
     r"|^Please specify a different user|^User information:"
     r"|^\s*warnings\.warn\(|RuntimeWarning: You're running|SecurityWarning"
-    r"|INFO workers\.base "
-    r"|INFO celery\.(beat|worker\.strategy|app\.trace|worker\.consumer\.\w+) |celery beat v|: Warm shutdown"
+    r"|celery beat v|: Warm shutdown|"
+    + _chatter_of(r"workers\.base|celery\.(beat|worker\.strategy|app\.trace|worker\.consumer\.\w+)")
 )
 GUNICORN_CHATTER = re.compile(
-    r"\[INFO\] (?!Listening|Booting)|INFO (fairboard\.access|web\.sockets\.hub|services\.prober) "
+    r"\[INFO\] (?!Listening|Booting)"
+    r'|"log\.level": "info", "message": "(?!Listening|Booting).*"log\.logger": "gunicorn\.error"|'
+    + _chatter_of(r"fairboard\.access|web\.sockets\.hub|services\.prober")
 )
 # Flower asks workers that are not there yet, and lists every task.
 FLOWER_CHATTER = re.compile(r"^\s|^$|^\[I |Inspect method \w+ failed|^Registered tasks")

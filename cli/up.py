@@ -15,6 +15,7 @@ import click
 
 from cli.data_dir import DataDir, DataDirError
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, EmbeddedServerError
+from cli.failure import Failure
 from cli.lifetime import ask_for_signal
 from cli.output import Output
 from cli.parts import (
@@ -39,14 +40,17 @@ class UpError(Exception):
 @click.option("--players", default=12, show_default=True, type=click.IntRange(0), help="Simulated players.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one ends.")
 def up(players: int, with_parent: bool) -> None:
-    """Run everything on this machine: servers, workers and simulated players, until Ctrl-C."""
+    """Run everything on this machine: servers, workers and simulated players, until Ctrl-C.
+
+    Exit code 2 if it could not be started, or if a part could not go on.
+    """
     if with_parent:
         ask_for_signal(signal.SIGTERM)
     try:
         stack = prepare(players)
         asyncio.run(stack.run())
     except (UpError, DataDirError, EmbeddedServerError, PartFailedError, SettingsError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error)) from error
 
 
 def prepare(players: int) -> Stack:

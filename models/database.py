@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 from config import tracing
-from models.nodes import NoAnswerError, Nodes, poll, split_hosts, wait_callback
+from models.nodes import NoAnswerError, Nodes, engine_url, poll, split_hosts, wait_callback
 from models.patience import Patience
 
 APPLICATION_ROLE = "fairboard_app"
@@ -80,7 +80,7 @@ def make_engine(
     arguments = {"options": options, "connect_timeout": 2, "application_name": "fairboard"}
     lost = Lost()
     engine = create_engine(
-        split_hosts(url)[0],
+        engine_url(url),
         creator=Nodes(url, arguments, standby=standby).connect,
         pool_size=pool_size,
         max_overflow=0,

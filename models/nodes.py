@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from models.addresses import NoAddressError, with_addresses
@@ -44,6 +44,11 @@ def split_hosts(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     account, at, hosts = parts.netloc.rpartition("@")
     return tuple(urlunsplit(parts._replace(netloc=f"{account}{at}{host}")) for host in hosts.split(","))
+
+
+def engine_url(url: str) -> URL:
+    """The first host's, for SQLAlchemy, which takes a bare `postgresql://` for psycopg 3."""
+    return make_url(split_hosts(url)[0]).set(drivername="postgresql+psycopg2")
 
 
 class Nodes:

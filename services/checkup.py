@@ -11,6 +11,7 @@ from typing import Any, Literal
 import psycopg2
 from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from config.catalogue import BOARD
 from config.settings import Settings
@@ -75,6 +76,8 @@ def _guarded(name: str, check: Callable[[Resources], Finding], resources: Resour
         return check(resources)
     except (DatabaseUnavailableError, psycopg2.OperationalError) as error:
         return _away(name, "PostgreSQL", "FAIRBOARD_DATABASE_URL", error)
+    except ProgrammingError:  # A table or a column that is not there: `migrations` says which schema it is.
+        return Finding(name, "warn", "not known, because the schema is not this version's", MIGRATE)
     except RedisUnavailableError as error:
         variable = "FAIRBOARD_BROKER_URL" if name == "broker" else "FAIRBOARD_REDIS_URL"
         return _away(name, "broker" if name == "broker" else "Redis", variable, error)
@@ -237,7 +240,7 @@ def migrations(resources: Resources) -> Finding:
 def beat(resources: Resources) -> Finding:
     """Whether beat has sent something lately."""
     seen = task_metrics.beat_seen(resources)
-    start = "Start it: celery -A workers beat."
+    start = f"Start it: celery -A workers beat --schedule {resources.settings.data_dir / 'beat-schedule'}"
     if seen is None:
         return Finding("beat", "fail", "was never seen", start)
     age = time.time() - seen
@@ -277,16 +280,18 @@ def board(resources: Resources) -> Finding:
 
 
 def disk(resources: Resources) -> Finding:
-    """Room in the data folder."""
+    """Room for the data."""
     return disk_of(resources.settings)
 
 
 def disk_of(settings: Settings) -> Finding:
-    """The same, without servers."""
+    """The same, without servers. A PostgreSQL that this machine does not run has a disk that nobody sees from here."""
     folder = settings.data_dir
-    place = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    own = next((path for path in folder.glob("postgres*") if path.is_dir()), None)  # Of `up` and of `make cluster`.
+    place = own or next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
     usage = shutil.disk_usage(place)
     free = usage.free / usage.total
     level: Level = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
     said = f"{usage.free / 2**30:,.1f} GiB free ({free:.0%}) at {place}"
+    said += "" if own else "; PostgreSQL's own disk is not seen from here"
     return Finding("disk", level, said, "" if level == "ok" else "Make room: PostgreSQL stops when its disk is full.")

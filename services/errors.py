@@ -192,6 +192,10 @@ class ServiceUnavailable(FairboardError):
         super().__init__(detail, retry_after=retry_after)
 
 
+class Crowded(ServiceUnavailable):
+    """Too many came at once. For clients the same; for alerts not, because nothing is away."""
+
+
 def _subclasses(root: type[FairboardError]) -> list[type[FairboardError]]:
     return [root, *root.__subclasses__()]
 

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
 
-from services.errors import ServiceUnavailable
+from services.errors import Crowded
 
 T = TypeVar("T")
 MAX_LENGTH = 256
@@ -62,7 +62,7 @@ def refusal(password: str, username: str, min_length: int) -> str | None:
 def hash_password(password: str) -> str:
     """The Argon2id hash, in its own notation with salt and parameters. Takes some 20 ms of a thread.
 
-    Raises ServiceUnavailable while too many wait, as `verify_password` does.
+    Raises Crowded while too many wait, as `verify_password` does.
     """
     return _in_turn(HASHER.hash, password)
 
@@ -79,7 +79,7 @@ def needs_rehash(password_hash: str) -> bool:
 
 def _in_turn(work: Callable[..., T], *arguments: Any) -> T:
     if len(_waiting) >= MAX_WAITING:
-        raise ServiceUnavailable("Too many people log in just now; try again in a moment.")
+        raise Crowded("Too many people log in just now; try again in a moment.")
     ticket = object()
     _waiting.add(ticket)
     try:

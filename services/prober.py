@@ -14,7 +14,9 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import psycopg2
+from sqlalchemy import text
 
+from models.database import autocommit
 from models.nodes import Node, Nodes, answered, fall_silent, split_hosts
 from services.redis_client import RedisUnavailableError, translate_outage
 from services.resources import Resources
@@ -137,6 +139,19 @@ class Prober:
     def primary_lost(self) -> bool:
         """Whether every node was looked at, and none is the primary."""
         return self.primary is None and all(watch.role != "unknown" for watch in self._nodes)
+
+
+def standbys(resources: Resources) -> tuple[int, int] | None:
+    """How many receive what the primary writes, and how many should; None where one node is all there is.
+
+    The application may not see what they are doing: one that is just being made, or a backup, counts as well.
+    Raises DatabaseUnavailableError.
+    """
+    wanted = len(split_hosts(resources.settings.database_url)) - 1
+    if not wanted:
+        return None
+    with autocommit(resources.engine) as connection:
+        return connection.execute(text("SELECT count(*) FROM pg_stat_replication")).scalar_one(), wanted
 
 
 def _ping(resources: Resources) -> Role:

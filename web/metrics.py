@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from models.database import DatabaseUnavailableError
 from services.anticheat.schedule import backlog as analysis_backlog
-from services.prober import Role
+from services.prober import Role, standbys
 from services.reconcile import outbox_backlog
 from services.redis_client import AWAY
 from services.resources import Resources
@@ -34,6 +34,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 REQUESTS = Counter("fairboard_requests", "Requests by route and status.", ["method", "route", "status"])
 DURATION = Histogram("fairboard_request_seconds", "Time a request took.", ["route"], buckets=_BUCKETS)
 REFUSALS = Counter("fairboard_refusals", "Refused requests by error code.", ["code"])
+CROWDED = Counter("fairboard_crowded", "Refusals by SERVICE_UNAVAILABLE because too many came at once.")
 BOARD_READS = Counter("fairboard_board_reads", "Reads of the board by cache result.", ["cache"])
 COMPLETIONS = Counter("fairboard_completions", "Completions that counted.", ["kind"])
 POINTS = Counter("fairboard_points", "Points that completions earned.", ["kind"])
@@ -115,8 +116,9 @@ class _Backlog(Collector):
         try:
             yield from self._outbox()
             yield from self._analysis()
+            yield from self._standbys()
         except DatabaseUnavailableError as error:
-            log.warning("metrics without outbox and analysis: %s", error)
+            log.warning("metrics without outbox, analysis and standbys: %s", error)
 
     def _queues(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("fairboard_queue_messages", "Tasks waiting in a queue.", labels=["queue"])
@@ -128,6 +130,13 @@ class _Backlog(Collector):
         rows, seconds = outbox_backlog(self._own)
         yield GaugeMetricFamily("fairboard_outbox_rows", "Standings that Redis may not have yet.", value=rows)
         yield GaugeMetricFamily("fairboard_outbox_age_seconds", "Age of the oldest of them.", value=seconds)
+
+    def _standbys(self) -> Iterator[Metric]:
+        if found := standbys(self._own):
+            family = GaugeMetricFamily("fairboard_standbys", "Standbys of PostgreSQL's primary.", labels=["state"])
+            for state, number in zip(("connected", "wanted"), found, strict=True):
+                family.add_metric([state], number)
+            yield family
 
     def _analysis(self) -> Iterator[Metric]:
         found = analysis_backlog(self._own)

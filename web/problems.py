@@ -14,7 +14,7 @@ from services import errors, refusals
 from services.errors import FairboardError
 from services.redis_client import RedisUnavailableError
 from web.context import USER, resources
-from web.metrics import PROBLEM
+from web.metrics import CROWDED, PROBLEM
 from web.refusal_log import log_refusal
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ _BY_STATUS: dict[int, type[FairboardError]] = {
 def problem(error: FairboardError) -> Response:
     """The answer to a request that failed."""
     request.environ[PROBLEM] = error.code
+    if isinstance(error, errors.Crowded):
+        CROWDED.inc()
     _note(error)
     log_refusal(error)
     body: dict[str, object] = {

@@ -75,7 +75,8 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._url(APP_LOGIN, self.app_password)
 
     def _url(self, user: str, password: str) -> str:
-        return f"postgresql+psycopg2://{user}:{password}@{LOCALHOST}:{self.port}/{DATABASE}"
+        # As libpq writes it: people give it to psql, and the settings name the driver.
+        return f"postgresql://{user}:{password}@{LOCALHOST}:{self.port}/{DATABASE}"
 
     @property
     def data(self) -> Path:

@@ -14,6 +14,7 @@ import click
 
 from cli.data_dir import DataDir, DataDirError
 from cli.embedded import EmbeddedServerError
+from cli.failure import Failure
 from cli.lifetime import ask_for_signal
 from cli.output import Output
 from cli.parts import PLAYERS
@@ -41,13 +42,16 @@ STOP_STAGES = (
 @click.option("--players", default=12, show_default=True, type=click.IntRange(0), help="Simulated players.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one ends.")
 def cluster(players: int, *, with_parent: bool) -> None:
-    """Run the production topology on this machine, until Ctrl-C."""
+    """Run the production topology on this machine, until Ctrl-C.
+
+    Exit code 2 if it could not be started, or if a part could not go on.
+    """
     if with_parent:
         ask_for_signal(signal.SIGTERM)
     try:
         asyncio.run(prepare(players).run())
     except (DataDirError, EmbeddedServerError, PartFailedError, ProgramMissingError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error)) from error
 
 
 def prepare(players: int) -> ClusterSession:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpx
+
 from services.socket_leases import key
 from tests.support.players import PASSWORD, Player, log_in
 from tests.support.problems import assert_problem
@@ -103,6 +105,8 @@ def test_who_is_full_asks_to_come_back(stack: Stack, player: Player) -> None:
                 assert third.status == 503
                 assert third.body()["code"] == "SERVICE_UNAVAILABLE"
                 assert "retry-after" in third.head
+            figures = httpx.get(f"http://127.0.0.1:{web.port}/metrics", trust_env=False).text
+            assert "fairboard_crowded_total 1.0" in figures, "so no alert says that a server is away"
             first.send_frame(8, b"\x03\xe8")
             assert first.closed() == 1000
         wait_for(lambda: is_let_in(web.port, player), 5, "a place of those who left")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from config.catalogue import BOARD
 from services.leaderboard.rebuild import rebuild
 from services.resources import Resources
@@ -20,22 +18,18 @@ def run(servers: Servers, program: str, *arguments: str) -> None:
     subprocess.run([str(servers.postgres.bin / program), *arguments], check=True, capture_output=True, timeout=60)
 
 
-def libpq(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 def test_a_dump_brings_everything_back(servers: Servers, resources: Resources, people: People, tmp_path: Path) -> None:
     players = people.several(5)
     for player in players:
         people.complete(player)
     kept = people.top()
     dump = tmp_path / "fairboard.dump"
-    run(servers, "pg_dump", "--format=custom", f"--file={dump}", libpq(servers.postgres.owner_url))
+    run(servers, "pg_dump", "--format=custom", f"--file={dump}", servers.postgres.owner_url)
     people.complete(players[0])
     assert people.top() != kept
 
     owner = servers.new_database("restored")
-    run(servers, "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={libpq(owner)}", str(dump))
+    run(servers, "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={owner}", str(dump))
     url = servers.postgres.app_url.rpartition("/")[0] + "/restored"
     with opened(make_settings(servers, database_url=url)) as restored:
         restored.redis.flushall()

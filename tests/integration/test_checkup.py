@@ -11,7 +11,7 @@ from services import checkup, task_metrics
 from services.checkup import Finding
 from services.leaderboard.keys import BoardKeys
 from services.resources import Resources
-from tests.support.ground import Servers
+from tests.support.ground import Servers, make_settings, opened
 from tests.support.people import People
 
 Without = Callable[[str], Resources]
@@ -70,10 +70,22 @@ def test_a_schema_of_another_version(resources: Resources, servers: Servers) -> 
     assert "fairboard migrate" in found.mend
 
 
+def test_an_empty_database_is_told(servers: Servers) -> None:
+    servers.new_database("empty")
+    url = servers.postgres.app_url.rpartition("/")[0] + "/empty"
+    with opened(make_settings(servers, database_url=url)) as resources:
+        found = looked(resources)
+    assert (found["migrations"].level, found["migrations"].said) == ("fail", "the database is empty")
+    for name in ("outbox", "board"):
+        assert (found[name].level, found[name].mend) == ("warn", checkup.MIGRATE)
+        assert "the schema is not this version's" in found[name].said
+
+
 def test_a_beat_that_is_gone_or_never_was(resources: Resources) -> None:
     assert (checkup.beat(resources).level, checkup.beat(resources).said) == ("fail", "was never seen")
     resources.redis.set(task_metrics.BEAT, time.time() - 100)
     assert "100 s ago" in checkup.beat(resources).said
+    assert f"--schedule {resources.settings.data_dir}/beat-schedule" in checkup.beat(resources).mend
     assert checkup.beat(resources).level == "fail"
     resources.redis.set(task_metrics.BEAT, time.time() + 100)
     assert "100 s ahead of this machine's time" in checkup.beat(resources).said

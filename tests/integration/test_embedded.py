@@ -69,10 +69,6 @@ def rows(server: EmbeddedPostgres, statement: str) -> list[tuple[object, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def libpq(url: str) -> str:
-    return url.replace("postgresql+psycopg2://", "postgresql://")
-
-
 def test_postgres_keeps_a_commit_over_kill_9_on_the_same_port(postgres: EmbeddedPostgres) -> None:
     port = postgres.port
     rows(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -95,7 +91,7 @@ def test_postgres_asks_everybody_for_a_password(postgres: EmbeddedPostgres) -> N
 
 
 def test_the_applications_login_is_a_member_of_its_role_and_no_superuser(postgres: EmbeddedPostgres) -> None:
-    with closing(psycopg2.connect(libpq(postgres.app_url), options="-c role=fairboard_app")) as connection:
+    with closing(psycopg2.connect(postgres.app_url, options="-c role=fairboard_app")) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT session_user, current_user, rolsuper FROM pg_roles WHERE rolname = session_user")
         assert cursor.fetchone() == ("fairboard_app_login", "fairboard_app", False)
@@ -129,7 +125,7 @@ def test_an_interrupted_initdb_is_begun_anew(folder: Path) -> None:
     unfinished = server.directory / "unfinished"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
-    with embedded_postgres(folder / "postgres") as url, closing(psycopg2.connect(libpq(url))) as connection:
+    with embedded_postgres(folder / "postgres") as url, closing(psycopg2.connect(url)) as connection:
         assert connection.info.dbname == "fairboard"
 
 
@@ -224,7 +220,7 @@ def test_data_in_a_closed_folder_is_put_where_nobody_can_reach_it(
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with embedded_postgres(closed / "postgres") as url:
-        psycopg2.connect(libpq(url)).close()
+        psycopg2.connect(url).close()
     home = (closed / "postgres").resolve()
     assert home.parent == folder / "elsewhere"
     with embedded_postgres(closed / "postgres"):
@@ -239,7 +235,7 @@ def test_programs_in_a_closed_folder_are_copied(folder: Path, monkeypatch: pytes
         Identity, "can_read", lambda self, path: "site-packages" not in str(path) and readable(self, path)
     )
     with embedded_postgres(folder / "postgres") as url:
-        psycopg2.connect(libpq(url)).close()
+        psycopg2.connect(url).close()
     with embedded_redis(folder / "redis") as url, redis.Redis.from_url(url) as client:
         assert client.ping()
     assert len(list((folder / "elsewhere").iterdir())) == 2

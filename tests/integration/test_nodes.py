@@ -33,6 +33,7 @@ from models.patience import Patience
 from services import checkup
 from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.rebuild import rebuild
+from services.prober import standbys
 from services.reconcile import drain_outbox
 from services.resources import Resources
 from tests.processes import open_folder
@@ -277,6 +278,22 @@ def test_doctor_sees_a_standby_that_is_behind_or_receives_nothing(
         finally:
             _ask(pair.standby, "SELECT pg_wal_replay_resume()")
     wait_for(lambda: "latest" in _boards(pair.standby), 10)
+
+
+def test_whether_a_standby_follows_is_told(pair: Pair, servers: Servers) -> None:
+    """As the application, which may see that somebody is connected and not who."""
+    extensions.set_wait_callback(None)
+    with opened(make_settings(servers, database_url=pair.primary.app_url)) as resources:
+        assert standbys(resources) is None
+    with opened(make_settings(servers, database_url=pair.url())) as resources:
+        wait_for(lambda: standbys(resources) == (1, 1), 10)
+        source = _ask(pair.standby, "SHOW primary_conninfo")
+        _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = ''")
+        try:
+            wait_for(lambda: standbys(resources) == (0, 1), 10)
+        finally:
+            _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = %s", source)
+        wait_for(lambda: standbys(resources) == (1, 1), 10)
 
 
 def test_the_primary_is_found_and_followed(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from models import migrate
 from models.database import autocommit, execute_once, make_engine
+from models.nodes import engine_url
 from models.tables import Base
 from services.resources import Resources
 from services.sessions import Player
@@ -41,7 +42,7 @@ def database(servers: Servers) -> Iterator[str]:
 
 
 def tables(url: str) -> set[str]:
-    engine = create_engine(url)
+    engine = create_engine(engine_url(url))
     with engine.connect() as connection:
         names = set(inspect(connection).get_table_names()) - {"alembic_version"}
         functions = connection.execute(text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
@@ -75,7 +76,7 @@ def test_an_upgrade_gives_way_to_a_long_reader_and_comes_back(
 ) -> None:
     """Else everybody who wants the table would wait behind it for as long as the reader reads."""
     migrate.upgrade(database, "0003")
-    engine = create_engine(database)
+    engine = create_engine(engine_url(database))
     pauses: list[float] = []
     with borrowed(servers.postgres.connect("schema")) as reader:
         reader.autocommit = False

@@ -280,6 +280,22 @@ def test_only_the_balancer_is_open_to_the_world(compose: dict[str, Any]) -> None
     assert compose["networks"]["inner"]["internal"] is True
 
 
+def test_a_health_check_shows_no_password_to_whoever_lists_processes() -> None:
+    for name in ("docker-compose.yml", "docker-compose.dev.yml"):
+        for part, service in yaml.safe_load(Path(ROOT, name).read_text(encoding="utf-8"))["services"].items():
+            (command,) = service.get("healthcheck", {}).get("test", [""])[-1:]
+            assert not re.search(r"cli\b.* -a ", command), (name, part)
+            assert "valkey-cli" not in command or command.startswith('REDISCLI_AUTH="$$'), (name, part)
+
+
+def test_a_node_that_is_away_does_not_fill_the_primarys_disk() -> None:
+    """Slots keep what a node has not received, by default without a limit."""
+    patroni = yaml.safe_load(Path(ROOT, "deploy/patroni/patroni.yml").read_text(encoding="utf-8"))
+    postgresql = patroni["bootstrap"]["dcs"]["postgresql"]
+    assert postgresql["use_slots"]
+    assert re.fullmatch(r"[1-9]\d*GB", postgresql["parameters"]["max_slot_wal_keep_size"])
+
+
 def test_no_secret_stands_in_it(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():

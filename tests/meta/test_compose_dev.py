@@ -64,3 +64,9 @@ def test_no_secret_stands_in_it(compose: dict[str, Any]) -> None:
         for variable, value in service.get("environment", {}).items():
             if any(word in variable for word in ("SECRET", "KEYS", "PASSWORD", "AUTH")):
                 assert value.startswith("${"), (name, variable)
+
+
+def test_logs_are_limited_as_in_production(compose: dict[str, Any]) -> None:
+    production = yaml.safe_load(Path(ROOT, "docker-compose.yml").read_text(encoding="utf-8"))
+    for name, service in compose["services"].items():
+        assert service["logging"] == production["services"]["web1"]["logging"], name

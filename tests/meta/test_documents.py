@@ -11,6 +11,7 @@ from cli.main import COMMANDS
 from models.tables import Base
 from services.errors import ALL_ERRORS
 from tests.processes import ROOT
+from web.sockets import frames
 
 PAGES = [page for pattern in ("*.md", "docs/**/*.md", "bench/**/*.md", "deploy/**/*.md") for page in ROOT.glob(pattern)]
 DOCUMENTS = sorted(page for page in PAGES if not page.name.endswith(".template.md"))
@@ -76,6 +77,13 @@ def test_the_protocol_lists_every_refusal() -> None:
         r"^\| (\d{3}) \| `([A-Z_]+)` \|", Path(ROOT, "docs", "protocol.md").read_text("utf-8"), re.MULTILINE
     )
     assert {code: int(status) for status, code in rows} == {code: error.status for code, error in ALL_ERRORS.items()}
+
+
+def test_the_protocol_lists_every_close_code() -> None:
+    text = Path(ROOT, "docs", "protocol.md").read_text("utf-8")
+    table = text.partition("\n| close | why | what to do |\n")[2].partition("\n\n")[0]
+    codes = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in cell.split(",")}
+    assert codes == set(frames.OURS) - {frames.NORMAL}
 
 
 def test_architecture_lists_every_table() -> None:

@@ -92,10 +92,10 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 def test_a_file_without_what_is_needed_says_what_that_is(tmp_path: Path) -> None:
     _, result = run(tmp_path, "user,score\nanna,5\n")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "missing columns" in result.stderr
     assert "completed_at" in result.stderr
-    assert run(tmp_path, "")[1].exit_code == 1
+    assert run(tmp_path, "")[1].exit_code == 2
 
 
 def test_refusals_addresses_and_copies(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_file_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> Non
     assert 100 < line["events"] < 2_000
     assert "the file cannot be read" in result.stderr
     _, result = run(tmp_path, b"\x1f\x8bnothing", "bad.csv.gz")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "cannot be read" in result.stderr
 
 

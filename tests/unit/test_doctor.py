@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,3 +65,11 @@ def test_settings_that_are_not_usable_are_named(monkeypatch: pytest.MonkeyPatch,
 def test_a_disk_that_fills(monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free * 2**30, total=100 * 2**30))
     assert checkup.disk_of(settings()).level == level
+
+
+def test_whose_disk_it_is(tmp_path: Path) -> None:
+    unseen = "PostgreSQL's own disk is not seen from here"
+    assert unseen in checkup.disk_of(settings(data_dir=tmp_path)).said
+    (tmp_path / "postgres").mkdir()
+    assert unseen not in checkup.disk_of(settings(data_dir=tmp_path)).said
+    assert checkup.disk_of(settings(data_dir=tmp_path)).said.endswith(f"at {tmp_path / 'postgres'}")

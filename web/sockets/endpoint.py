@@ -20,7 +20,7 @@ from simple_websocket import Server
 
 from config.catalogue import BOARD
 from services import sessions
-from services.errors import Forbidden, InvalidRequest, RateLimitExceeded, ServiceUnavailable
+from services.errors import Crowded, Forbidden, InvalidRequest, RateLimitExceeded
 from services.resources import Resources
 from web.auth import credentials
 from web.context import client_address, resources
@@ -140,4 +140,4 @@ def _check_origin() -> None:
 def _check_room() -> None:
     """Refuse whoever comes while this process leaves, or holds as many as it may."""
     if hub().closing or len(hub().loop) >= resources().settings.sockets_per_process:
-        raise ServiceUnavailable("No more sockets here just now; try again in a moment.")
+        raise Crowded("No more sockets here just now; try again in a moment.")
