@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from cli.address import address
 from cli.data_dir import DataDir, DataDirError
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, EmbeddedServerError
 from cli.lifetime import ask_for_signal
@@ -113,12 +114,6 @@ def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, Em
 def flower_host(settings: Settings) -> str:
     """Where Flower listens: without a password on this machine only, whoever may reach the web server."""
     return settings.host if settings.flower_basic_auth else "127.0.0.1"
-
-
-def address(host: str, port: int) -> str:
-    """Where this machine reaches a server that listens on a host."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    return f"http://{everywhere.get(host, host)}:{port}"
 
 
 def check_port(host: str, port: int, setting: str) -> None:
