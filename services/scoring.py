@@ -36,6 +36,8 @@ from services.sessions import Player
 
 log = logging.getLogger(__name__)
 
+_LARGEST_CLAIM = 2**53 - 1
+"""What PostgreSQL is told of a claim beyond it. That is suspicious whatever it is, and a bigint has an end."""
 _COMPLETE_TIMED = (
     "SELECT outcome, score, reached_at, version, is_hidden(%s, %s) "
     "FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -98,7 +100,7 @@ def complete_timed(
             action.board,
             action.action_type,
             action.points,
-            completion_time,
+            max(-_LARGEST_CLAIM, min(completion_time, _LARGEST_CLAIM)),
             *suspicion,
             resources.points_ceiling,
         ),
