@@ -225,7 +225,7 @@ def test_one_name_may_be_asked_for_so_many_times_a_minute_from_all_addresses_tog
             register(limited, address=THERE)
         assert 0 < (caught.value.retry_after or 0) <= 60
         assert register(limited, "Grace")
-        assert log_in(limited), "the two are counted apart"
+        log_in(limited)  # The two are counted apart.
 
 
 def test_one_address_may_log_in_so_many_times_a_minute(limited: Resources) -> None:

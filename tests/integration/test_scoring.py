@@ -234,7 +234,8 @@ def test_a_once_action_that_is_done_says_so_whatever_the_data(resources: Resourc
     with pytest.raises(ActionDataInvalid):
         quiz({"answer": "flask"})
     quiz({"answer": "redis"})
-    for data in ({"answer": "redis"}, {"answer": "flask"}, {}):
+    again: list[dict[str, object]] = [{"answer": "redis"}, {"answer": "flask"}, {}]
+    for data in again:
         with pytest.raises(ActionAlreadyCompleted):
             quiz(data)
     with pytest.raises(ActionDataInvalid):

@@ -286,7 +286,7 @@ def test_what_ended_does_not_come_back_with_an_older_redis(
     decide(resources, analyst, people.suspect(suspended), "confirm", "a bot")
     for key, value in zip(keys, older, strict=True):
         resources.redis.set(key, value, ex=sessions.CACHE_SECONDS)
-    assert authenticate(resources, player), "this is what is to be mended"
+    assert authenticate(resources, player) == player, "this is what is to be mended"
     servers.redis.stop()
     servers.redis.start()
     assert sweep(resources, BOARD) is not None
