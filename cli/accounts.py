@@ -15,7 +15,9 @@ from services.resources import for_background
 
 ROLE_HELP = "A player plays; an analyst also reviews; an admin also decides about analysts and admins."
 _password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it."
+    "--password-stdin",
+    is_flag=True,
+    help="Take the first line of standard input for the password, and do not ask. So it is without a terminal.",
 )
 
 
@@ -60,7 +62,7 @@ def set_role(name: str, role: str) -> None:
 
 
 def read_password(from_stdin: bool) -> str:
-    """The first line of standard input, or what is typed twice."""
-    if from_stdin:
+    """The first line of standard input, which goes without saying where that is no terminal; or what is typed twice."""
+    if from_stdin or not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -25,12 +25,13 @@ MOST_COMPLAINTS = 50
 @click.option(
     "--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of to stdout."
 )
+@click.option("--groups", is_flag=True, help="Also a line for each group of accounts of one hand, after the players.")
 @click.option("--player", help="Instead of FILE: this player of the running Fairboard, from the stored events.")
-def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
+def analyse(file: Path | None, out: Path | None, *, groups: bool, player: str | None) -> None:
     """Run the detectors over the events in FILE, a CSV, gzipped or not, rows in any order.
 
-    One JSON line per player comes out, and one per group of accounts of one hand. A bad row is reported and the rest
-    goes on; the exit code is then 2, as it is when the file cannot be used at all.
+    One JSON line per player comes out. A bad row is reported and the rest goes on; the exit code is then 2, as it is
+    when the file cannot be used at all.
 
     Columns, by any of these names: player (user_id, user, username ...; one player if absent), submitted_at
     (completed_at, timestamp ...), claimed_ms (completion_time, duration_ms, time_ms ...), and if there are any:
@@ -42,7 +43,9 @@ def analyse(file: Path | None, out: Path | None, player: str | None) -> None:
     """
     if (file is None) == (player is None):
         raise click.UsageError("Name a file, or a player with --player.")
-    sys.exit(_from_file(file, out) if file else _from_database(str(player), out))
+    if groups and player:
+        raise click.UsageError("--groups needs a file: one player is no group.")
+    sys.exit(_from_file(file, out, groups=groups) if file else _from_database(str(player), out))
 
 
 def _from_database(player: str, out: Path | None) -> int:
@@ -55,7 +58,7 @@ def _from_database(player: str, out: Path | None) -> int:
     return 1 if line["stored"] and line["stored"]["same_bytes"] is False else 0
 
 
-def _from_file(file: Path, out: Path | None) -> int:
+def _from_file(file: Path, out: Path | None, *, groups: bool) -> int:
     from cli.verdicts import lines  # noqa: PLC0415 -- NumPy takes half a second, and `--help` needs none
 
     progress = _Progress()
@@ -65,7 +68,7 @@ def _from_file(file: Path, out: Path | None) -> int:
     except FileError as error:
         raise Failure(f"{file}: {error}") from None
     with _target(out) as target:
-        for line in lines(contents, progress.say):
+        for line in lines(contents, progress.say, groups=groups):
             target.write(json.dumps(line, ensure_ascii=False) + "\n")
     complaints.end()
     return 2 if contents.bad else 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from cli.address import address
 from cli.data_dir import DataDir, DataDirError
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, EmbeddedServerError
 from cli.failure import Failure
@@ -29,7 +30,7 @@ from cli.parts import (
 )
 from cli.session import DEMO_ACCOUNTS, MIGRATIONS, Session, found
 from cli.supervisor import Part, PartFailedError, Supervisor
-from config.settings import PREFIX, Settings, SettingsError, get_settings
+from config.settings import PREFIX, Settings, SettingsError, from_files, get_settings
 
 
 class UpError(Exception):
@@ -75,8 +76,8 @@ def prepare(players: int) -> Stack:
 
 
 def is_set(name: str) -> bool:
-    """Whether the environment gives a setting."""
-    return bool(os.environ.get(PREFIX + name))
+    """Whether the environment gives a setting, or the file that it stands in."""
+    return bool(os.environ.get(PREFIX + name) or os.environ.get(f"{PREFIX}{name}_FILE"))
 
 
 def choose_servers(data: Path, secrets: dict[str, str]) -> dict[str, EmbeddedServer]:
@@ -95,7 +96,8 @@ def choose_servers(data: Path, secrets: dict[str, str]) -> dict[str, EmbeddedSer
 
 def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, EmbeddedServer]) -> dict[str, str]:
     """What the parts get besides the environment, which goes before generated secrets."""
-    values = {name: value for name, value in secrets.items() if name.startswith(PREFIX) and not os.environ.get(name)}
+    generated = {name: value for name, value in secrets.items() if name.startswith(PREFIX)}
+    values = {name: value for name, value in generated.items() if not is_set(name.removeprefix(PREFIX))}
     for server in servers.values():
         if isinstance(server, EmbeddedPostgres):
             values |= {
@@ -114,15 +116,18 @@ def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, Em
     return values
 
 
+def settings_of_parts() -> dict[str, str]:
+    """What the environment gives, for commands that have another one: with what stands in files, which they look for
+
+    in no other folder.
+    """
+    given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return given | {PREFIX + field.upper(): value for field, value in from_files().items()}
+
+
 def flower_host(settings: Settings) -> str:
     """Where Flower listens: without a password on this machine only, whoever may reach the web server."""
     return settings.host if settings.flower_basic_auth else "127.0.0.1"
-
-
-def address(host: str, port: int) -> str:
-    """Where this machine reaches a server that listens on a host."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    return f"http://{everywhere.get(host, host)}:{port}"
 
 
 def check_port(host: str, port: int, setting: str) -> None:
@@ -159,7 +164,7 @@ class Stack(Session):
         for name, server in self.servers.items():
             await self._start_server(name, server)
         await self.command(MIGRATIONS, "migrate")
-        self.data.publish({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
+        self.data.publish(settings_of_parts())
         values = {**self.settings.model_dump(), "url": self.url, "players": self.players, "data_dir": self.data.path}
         for part in PARTS:
             own = {"host": flower_host(self.settings)} if part.name == "flower" else {}

@@ -73,13 +73,13 @@ def _with_silence(found: Course, contents: Contents, name: str) -> Course:
     return Course(found.state, result, found.events, found.flagged_at, found.events_to_flag, found.first_rules)
 
 
-def lines(contents: Contents, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """What is said of each player, and then of each group."""
+def lines(contents: Contents, say: Callable[[str], None], *, groups: bool = False) -> Iterator[dict[str, Any]]:
+    """What is said of each player, and then, if that is wanted, of each group."""
     together = compared(contents, say)
     for number, name in enumerate(sorted(contents.players), start=1):
         yield verdict(contents, name, together)
         say(f"{number:,} of {len(contents.players):,} players judged")
-    for number, (members, evidence) in enumerate(together.groups.items(), start=1):
+    for number, (members, evidence) in enumerate(together.groups.items() if groups else (), start=1):
         yield _group(number, members, evidence)
 
 

@@ -140,6 +140,9 @@ def register(resources: Resources, *, username: str, password: str, address: str
     if refusal:
         raise InvalidRequest(errors={"password": refusal})
     rate_limits.count_address(resources, "register", address)
+    # From all addresses: who asks first has the name, so nobody is kept from one that is free.
+    limit = resources.settings.auth_name_limit * ALL_ADDRESSES
+    rate_limits.count(resources, f"register:{_digest(name)}", ((limit, 60),))
     account = create_user(resources, username=name, password=password)
     log.info("registered: user=%s address=%s", account.user_id, address)
     return account
@@ -292,7 +295,7 @@ def _attempts(resources: Resources, username: str, address: str) -> list[tuple[s
     own = (f"login:{place}", limit)
     if came_in_from(resources, username, address):
         return [own]
-    return [own, (f"login:{place.partition(':')[0]}", limit * ALL_ADDRESSES)]
+    return [own, (f"login:{_digest(username)}", limit * ALL_ADDRESSES)]
 
 
 def came_in_from(resources: Resources, username: str, address: str) -> bool:
@@ -301,5 +304,8 @@ def came_in_from(resources: Resources, username: str, address: str) -> bool:
 
 
 def _place(username: str, address: str) -> str:
-    digest = hashlib.sha256(username_key(username).encode()).hexdigest()[:32]
-    return f"{digest}:{address}"
+    return f"{_digest(username)}:{address}"
+
+
+def _digest(username: str) -> str:
+    return hashlib.sha256(username_key(username).encode()).hexdigest()[:32]

@@ -18,6 +18,7 @@ from services import action_tokens, proofs
 from services.action_tokens import OpenedToken
 from services.errors import (
     ALL_ERRORS,
+    ActionAlreadyCompleted,
     ActionDataInvalid,
     ActionKindMismatch,
     ActionNotFound,
@@ -35,9 +36,14 @@ from services.sessions import Player
 
 log = logging.getLogger(__name__)
 
+_LARGEST_CLAIM = 2**53 - 1
+"""What PostgreSQL is told of a claim beyond it. That is suspicious whatever it is, and a bigint has an end."""
 _COMPLETE_TIMED = (
     "SELECT outcome, score, reached_at, version, is_hidden(%s, %s) "
     "FROM complete_timed(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+_HAS_COMPLETED = (
+    "SELECT EXISTS (SELECT FROM ledger_entries WHERE user_id = %s AND action_type = %s AND kind = 'once') AS done"
 )
 _COMPLETE_ONCE = (
     "SELECT outcome, score, reached_at, version, is_hidden(%s, %s) FROM complete_once(%s, %s, %s, %s, %s, %s)"
@@ -94,7 +100,7 @@ def complete_timed(
             action.board,
             action.action_type,
             action.points,
-            completion_time,
+            max(-_LARGEST_CLAIM, min(completion_time, _LARGEST_CLAIM)),
             *suspicion,
             resources.points_ceiling,
         ),
@@ -115,6 +121,7 @@ def complete_once(resources: Resources, player: Player, *, action_type: str, dat
         raise ActionKindMismatch("This action is timed: request a token with POST /api/actions/request.")
     wrong = action.refusals(data)
     if wrong:
+        _refuse_what_is_done(resources, player, action_type)
         raise ActionDataInvalid(errors={f"data.{field}": reason for field, reason in wrong.items()})
     parameters = (
         player.user_id,
@@ -127,6 +134,19 @@ def complete_once(resources: Resources, player: Player, *, action_type: str, dat
         json.dumps(data),
     )
     return _finish(resources, player, action.board, action.points, _execute(resources, _COMPLETE_ONCE, parameters))
+
+
+def _refuse_what_is_done(resources: Resources, player: Player, action_type: str) -> None:
+    """Raises ActionAlreadyCompleted, which goes before what is wrong with the data; or ServiceUnavailable.
+
+    With the right data the transaction itself finds out.
+    """
+    try:
+        (done,) = execute_once(resources.engine, _HAS_COMPLETED, (player.user_id, action_type))
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+    if done:
+        raise ActionAlreadyCompleted
 
 
 def _suspicion(opened: OpenedToken, completion_time: int, *, genuine: bool) -> _Suspicion:

@@ -94,6 +94,17 @@ _END_OLDEST = text("""
         ORDER BY created_at DESC OFFSET :most
     ) RETURNING id
 """)
+_ENDED_LATELY = text("""
+    SELECT user_id, array_agg(id) FROM sessions WHERE revoked_at > now() - make_interval(secs => :seconds)
+    GROUP BY user_id
+""")
+_SUSPENDED_LATELY = text("""
+    SELECT s.user_id, array_agg(s.id) FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE u.status = 'suspended' AND s.revoked_at IS NULL AND s.expires_at > now() AND s.user_id IN (
+        SELECT user_id FROM review_cases
+        WHERE status = 'confirmed' AND updated_at > now() - make_interval(secs => :seconds)
+    ) GROUP BY s.user_id
+""")
 _END_OTHERS = text("""
     WITH ended AS (
         UPDATE sessions SET revoked_at = now() WHERE user_id = :user_id AND id <> :keep AND revoked_at IS NULL
@@ -230,15 +241,28 @@ def end_others(resources: Resources, connection: Connection, user_id: int, keep:
 
 def forget_ended(resources: Resources, user_id: int, ended: Sequence[uuid.UUID]) -> None:
     """Tell the cache and the sockets of sessions that ended. Raises ServiceUnavailable; the cache then lives on."""
-    commands: list[tuple[Any, ...]] = []
-    for session_id in ended:
-        key, seconds = session_key(user_id, session_id), _tombstone_seconds(resources)
-        commands += [("SET", key, "-INVALID_TOKEN", "EX", seconds), _announcement(user_id, session_id, "logged out")]
     try:
-        if commands:
-            resources.quick.call(*commands)
+        if ended:
+            resources.quick.call(*_endings(resources, user_id, ended))
     except RedisUnavailableError as error:
         raise ServiceUnavailable("You may still be logged in; try again.") from error
+
+
+def forget_ended_lately(resources: Resources) -> None:
+    """Tell a Redis that may have forgotten it, for it has older data, which sessions ended and who was suspended.
+
+    What its cache holds lives for CACHE_SECONDS, so that what ended before those cannot come back; they are doubled,
+    because clocks differ. May be done again. Raises RedisUnavailableError or DatabaseUnavailableError.
+    """
+    lately = {"seconds": 2 * CACHE_SECONDS}
+    with autocommit(resources.engine) as connection:
+        ended = connection.execute(_ENDED_LATELY, lately).all()
+        suspended = connection.execute(_SUSPENDED_LATELY, lately).all()
+    commands = [command for user_id, ids in ended for command in _endings(resources, user_id, ids)]
+    for begin in range(0, len(commands), MAX_ASKED):
+        resources.quick.call(*commands[begin : begin + MAX_ASKED])
+    for user_id, ids in suspended:
+        refresh_cache(resources, user_id, ids, SUSPENDED)
 
 
 def refresh_cache(resources: Resources, user_id: int, sessions: Iterable[uuid.UUID], value: str) -> None:
@@ -265,6 +289,15 @@ def ended_among(resources: Resources, session_ids: Sequence[str]) -> list[tuple[
 def cache_value(status: str, role: str, username: str) -> str:
     """What the cache says of a session that is not revoked."""
     return SUSPENDED if status == "suspended" else f"+{status}|{role}|{username}"
+
+
+def _endings(resources: Resources, user_id: int, ended: Iterable[uuid.UUID]) -> list[tuple[Any, ...]]:
+    """The commands that tell the cache and the sockets of sessions that ended."""
+    commands: list[tuple[Any, ...]] = []
+    for session_id in ended:
+        key, seconds = session_key(user_id, session_id), _tombstone_seconds(resources)
+        commands += [("SET", key, "-INVALID_TOKEN", "EX", seconds), _announcement(user_id, session_id, "logged out")]
+    return commands
 
 
 def _announcement(user_id: int, session_id: uuid.UUID | None, reason: str) -> tuple[str, str, str]:

@@ -36,7 +36,6 @@ def create_app(settings: Settings) -> Flask:
     register_jwt(app, settings)
     register_error_handlers(app)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(metrics.blueprint)
     if settings.serves != "sockets":
         for module in (accounts, actions, board, review, openapi):
             app.register_blueprint(module.blueprint)

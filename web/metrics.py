@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from flask import Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -21,10 +21,8 @@ from services.redis_client import AWAY
 from services.resources import Resources
 from web.collectors import Kept
 from web.context import resources
-from web.operators import operators_only
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("metrics", __name__)
 
 PROBLEM = "fairboard.problem"
 """Where in the WSGI environment an answer that is a problem leaves its code."""
@@ -85,10 +83,8 @@ def asked_for(environ: dict[str, Any]) -> tuple[str, str]:
     return (asked.method, rule.rule) if rule and asked else ("unknown", "unknown")
 
 
-@blueprint.get("/metrics")
-def metrics() -> Response:
-    """Everything counted, and what waits: queues and outbox. For operators only."""
-    operators_only()
+def exposition() -> bytes:
+    """Everything counted, and what waits: queues and outbox."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)
@@ -98,7 +94,7 @@ def metrics() -> Response:
     backlog = CollectorRegistry()
     backlog.register(_Backlog(resources()))
     backlog.register(Kept(resources()))
-    return Response(own + generate_latest(backlog), content_type=CONTENT_TYPE_LATEST)
+    return own + generate_latest(backlog)
 
 
 class _Backlog(Collector):

@@ -44,6 +44,8 @@ class Operation:
     summary: str
     body: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
+    text: str = ""
+    """The media type of an answer that is no JSON."""
     status: int = 200
     errors: Sequence[str] = ()
     parameters: Sequence[Parameter] = ()
@@ -154,6 +156,8 @@ def _answers(operation: Operation) -> dict[str, Any]:
     answers: dict[str, Any] = {str(operation.status): {"description": operation.summary}}
     if operation.answer:
         answers[str(operation.status)]["content"] = _json(operation.answer)
+    if operation.text:
+        answers[str(operation.status)]["content"] = {operation.text: {"schema": {"type": "string"}}}
     for status, model in operation.also.items():
         answers[str(status)] = {"description": operation.summary, "content": _json(model)}
     return answers

@@ -45,6 +45,8 @@ class FairboardTask(Task):  # type: ignore[type-arg]  # Celery's Task is generic
     retry_backoff = 1
     retry_backoff_max = 10
     retry_jitter = True
+    resultrepr_maxsize = 8_192
+    """Characters of a result that Flower shows: eight reasons of an analysis are more than Celery's 1,024."""
     started = 0.0
     """When the task that this process is at began; it is at one at a time."""
 

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import click
+import httpx
 
+from cli.address import web_url
 from cli.simulate.crowd import Crowd
 from cli.simulate.journal import Journal
 from cli.simulate.player import World
@@ -20,6 +22,7 @@ from fairboard_client.client import is_loopback
 
 QUIET_FROM = 40
 CHEATS = 7
+HINT = "nobody has answered at {url} so far: start `fairboard up` in this folder, or name the server with --url"
 
 
 class Cheats(click.ParamType[int | float]):
@@ -43,7 +46,10 @@ class Cheats(click.ParamType[int | float]):
 
 @click.command()
 @click.option("--players", type=click.IntRange(0, 5_000), default=12, show_default=True, help="How many play.")
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
+@click.option(
+    "--url",
+    help="The server. Where not given, the one of FAIRBOARD_HOST and FAIRBOARD_PORT, or of a running `fairboard up`.",
+)
 @click.option(
     "--cheats",
     type=Cheats(),
@@ -59,18 +65,21 @@ class Cheats(click.ParamType[int | float]):
     help="File that keeps the players' names and passwords, so that the same ones come back. Beside a running "
     "`fairboard up` it is players.json in its data folder; elsewhere nothing is kept.",
 )
-def simulate(players: int, url: str, cheats: float, seed: str | None, duration: float, state: Path | None) -> None:
+def simulate(
+    players: int, url: str | None, cheats: float, seed: str | None, duration: float, state: Path | None
+) -> None:
     """Play on a server with simulated players, some of whom cheat.
 
     They use the public HTTP interface like anybody else. What they do is written line by line; `✗` is a cheat that was
     refused, `·` an honest player who was.
     """
+    url = url or web_url()
     if not url.startswith(("http://", "https://")):
         raise click.BadParameter("begins neither with http:// nor with https://", param_hint="--url")
     write_unicode()
     seed = seed or secrets.token_hex(4)
     roster = Roster(state or default_state(url), random.Random(seed))
-    world = World(url, Journal(quiet=players > QUIET_FROM), roster)
+    world = World(url, Journal(quiet=players > QUIET_FROM, hint=HINT.format(url=url)), roster)
     crooked = cheats if isinstance(cheats, int) else round(players * cheats)
     crowd = Crowd(world, players, crooked, seed)
     world.journal.say(f"{players} players for {url}, seed {seed}" + (f"; {roster.note}" if roster.note else ""))
@@ -83,9 +92,16 @@ def simulate(players: int, url: str, cheats: float, seed: str | None, duration: 
 
 
 def default_state(url: str) -> Path | None:
-    """The file beside a running `fairboard up`, where the server is on this machine."""
+    """The file beside a running `fairboard up`, where that is the server."""
     beside = runtime_file()
-    return beside.with_name("players.json") if is_loopback(url) and beside.exists() else None
+    return beside.with_name("players.json") if beside.exists() and is_same_server(url, web_url()) else None
+
+
+def is_same_server(one: str, other: str) -> bool:
+    """Whether two URLs name one server, which goes by several names on this machine."""
+    first, second = httpx.URL(one), httpx.URL(other)
+    same_host = first.host == second.host or (is_loopback(one) and is_loopback(other))
+    return same_host and (first.scheme, first.port) == (second.scheme, second.port)
 
 
 def write_unicode() -> None:

@@ -17,11 +17,13 @@ SHOWN = 10
 class Journal:
     """Writes lines from many threads, one at a time, and counts for the summary.
 
-    With `quiet`, completions are only written where they land among the ten that the board shows.
+    With `quiet`, completions are only written where they land among the ten that the board shows. `hint` is what to do
+    about a server that has never answered.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, hint: str = "") -> None:
         self._quiet = quiet
+        self._hint = hint
         self._lock = threading.Lock()
         self._closed = False
         self._away = False
@@ -66,6 +68,8 @@ class Journal:
         with self._lock:
             if not self._away:
                 self._write(f"the server is away ({reason}); the players wait")
+                if self._hint:
+                    self._write(self._hint)
             self._away = True
 
     def back(self) -> None:
@@ -73,7 +77,7 @@ class Journal:
         with self._lock:
             if self._away:
                 self._write("the server is back")
-            self._away = False
+            self._away, self._hint = False, ""
 
     def summarise(self, seconds: float, playing: int, players: int) -> None:
         """Write what happened since the last summary, and begin to count again."""

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from models.database import DatabaseUnavailableError, autocommit, snapshot
+from services import sessions
 from services.leaderboard.keys import LAST_MICROSECOND, MAX_USER_ID, BoardKeys
 from services.redis_client import server_of, translate_outage
 from services.resources import Resources
@@ -60,8 +61,12 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     """
     keys, name = BoardKeys(board), secrets.token_hex(8)
     run_id = redis_run_id(resources, keys)
-    # Redis may be another process now, with older data: then what was published since is not known here any more.
-    forgotten = int(time.time() * 1000) if run_id != _known_run_id(resources, board) else 0
+    # Redis may be another process now, with older data: then what was published since is not known here any more, and
+    # its cache may take sessions for good that have ended since.
+    forgotten = 0
+    if run_id != _known_run_id(resources, board):
+        forgotten = int(time.time() * 1000)
+        sessions.forget_ended_lately(resources)
     with translate_outage(), resources.redis.pipeline(transaction=True) as start:
         # In one step: a rebuild about to finish would else find its notes gone, and miss what was placed meanwhile.
         start.set(keys.rebuilding, name, px=LIFE_MS)

@@ -108,3 +108,14 @@ def test_the_commands(resources: Resources) -> None:
     assert "no account called eve" in fairboard(resources, "set-role", "eve", "admin")
     told = fairboard(resources, "set-password", "ida", "--password-stdin", text="password1\n")
     assert told.startswith("error: The password is one of the first")
+
+
+@pytest.mark.parametrize("lines", [PASSWORD + "\n", f"{PASSWORD}\n{PASSWORD}\n", PASSWORD])
+def test_a_password_that_is_piped_in_is_not_asked_for_again(resources: Resources, lines: str) -> None:
+    """One line is enough, also where a terminal could be asked; two equal ones, as they are typed, do as well."""
+    made = fairboard(resources, "create-user", "ida", "--role", "analyst", text=lines)
+    assert made.startswith("Created analyst ida (id ")
+    assert log_in(resources, "ida", PASSWORD).role == "analyst"
+    told = fairboard(resources, "set-password", "ida", text=lines.replace(PASSWORD, NEW))
+    assert told == "ida has a new password and is logged out everywhere.\n"
+    log_in(resources, "ida", NEW)

@@ -211,6 +211,23 @@ def test_one_address_may_register_so_many_times_a_minute(limited: Resources) -> 
     log_in(limited, "player 0")  # The two are counted apart.
 
 
+def test_one_name_may_be_asked_for_so_many_times_a_minute_from_all_addresses_together(resources: Resources) -> None:
+    """In whatever case. What is refused for another reason counts nothing, and the first to ask has the name."""
+    with opened(resources.settings.model_copy(update={"auth_name_limit": 1})) as limited:
+        for n in range(20):
+            with pytest.raises(InvalidRequest):
+                register(limited, password="short", address=f"192.0.2.{n}")
+        assert register(limited)
+        for n in range(9):
+            with pytest.raises(UsernameTaken):
+                register(limited, "ADA" if n % 2 else "ada", address=f"192.0.2.{n}")
+        with pytest.raises(RateLimitExceeded) as caught:
+            register(limited, address=THERE)
+        assert 0 < (caught.value.retry_after or 0) <= 60
+        assert register(limited, "Grace")
+        log_in(limited)  # The two are counted apart.
+
+
 def test_one_address_may_log_in_so_many_times_a_minute(limited: Resources) -> None:
     register(limited)
     for _ in range(3):

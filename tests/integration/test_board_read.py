@@ -154,6 +154,20 @@ def test_without_postgresql_everybody_sees_what_was_published_last(
     assert (scores(answer), version(answer)) == ([(player.user_id, 100)], published.version)
 
 
+def test_without_postgresql_a_shorter_board_is_the_beginning_of_what_was_published(
+    without: Callable[[str], Resources], resources: Resources, people: People
+) -> None:
+    for name in ("Zoë ☃", 'a "b"', "c"):
+        people.complete(people.join(name))
+    publish(resources, BOARD)
+    whole = json.loads(read_board(resources, BOARD).body)
+    away = without("postgres")
+    for limit in (1, 2, 3, 5, 10):
+        answer = read_board(away, BOARD, limit)
+        assert answer.cached
+        assert json.loads(answer.body) == {**whole, "leaderboard": whole["leaderboard"][:limit]}
+
+
 def test_without_postgresql_there_is_no_longer_board_and_none_that_was_never_published(
     without: Callable[[str], Resources], resources: Resources, people: People, player: Player
 ) -> None:

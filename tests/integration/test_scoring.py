@@ -227,6 +227,21 @@ def test_a_once_action_pays_once_for_ever(resources: Resources, people: People, 
     assert list(verify(resources, BOARD)) == []
 
 
+def test_a_once_action_that_is_done_says_so_whatever_the_data(resources: Resources, player: Player) -> None:
+    def quiz(data: dict[str, object]) -> None:
+        scoring.complete_once(resources, player, action_type="quiz", data=data)
+
+    with pytest.raises(ActionDataInvalid):
+        quiz({"answer": "flask"})
+    quiz({"answer": "redis"})
+    again: list[dict[str, object]] = [{"answer": "redis"}, {"answer": "flask"}, {}]
+    for data in again:
+        with pytest.raises(ActionAlreadyCompleted):
+            quiz(data)
+    with pytest.raises(ActionDataInvalid):
+        scoring.complete_once(resources, player, action_type="guess", data={})
+
+
 @pytest.mark.parametrize(
     ("action", "data", "field"),
     [

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from config.catalogue import BOARD
 from models.database import DatabaseUnavailableError
 from services import sessions
 from services.errors import AccountSuspended, InvalidToken, ServiceUnavailable
+from services.reconcile import sweep
 from services.redis_client import QuickConnection
 from services.resources import Resources
+from services.review.decisions import decide
 from services.sessions import Player
-from tests.support.ground import opened
+from tests.support.ground import Servers, opened
 from tests.support.people import People
 
 
@@ -277,3 +280,28 @@ def test_overwriting_the_cache_brings_no_revoked_session_back(resources: Resourc
     )
     with pytest.raises(InvalidToken):
         authenticate(resources, player)
+
+
+def test_what_ended_does_not_come_back_with_an_older_redis(
+    servers: Servers, resources: Resources, people: People, analyst: Player, player: Player
+) -> None:
+    """A replica that lagged behind takes over, or an older file is loaded: its cache knows of no end."""
+    suspended, bystander = people.join(), people.join()
+    everybody = (player, suspended, bystander)
+    for one in everybody:
+        authenticate(resources, one)
+    keys = [sessions.session_key(one.user_id, one.session_id) for one in everybody]
+    older: Any = resources.redis.mget(keys)
+    revoke(resources, player)
+    decide(resources, analyst, people.suspect(suspended), "confirm", "a bot")
+    for key, value in zip(keys, older, strict=True):
+        resources.redis.set(key, value, ex=sessions.CACHE_SECONDS)
+    assert authenticate(resources, player) == player, "this is what is to be mended"
+    servers.redis.stop()
+    servers.redis.start()
+    assert sweep(resources, BOARD) is not None
+    with pytest.raises(InvalidToken):
+        authenticate(resources, player)
+    with pytest.raises(AccountSuspended):
+        authenticate(resources, suspended)
+    assert authenticate(resources, bystander) == bystander

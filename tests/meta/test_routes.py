@@ -78,6 +78,7 @@ CALLS = {
     "post /api/review/cases/{case_id}/decision": {200, 400, 401, 403, 404, 409, 413, 415, 500, 503},
     "get /healthz": {200, 500, 503},
     "get /readyz": {200, 500, 503},
+    "get /metrics": {200, 401, 403, 500, 503},
 }
 
 
@@ -111,6 +112,15 @@ def test_every_other_route_asks_who_calls(app: Flask) -> None:
             method, rule = route.split(" ")
             answer = client.open(re.sub("<[^>]+>", "1", rule), method=method, json={})
             assert (answer.status_code, answer.get_json()["code"]) == (401, "UNAUTHORIZED"), route
+
+
+def test_a_socket_is_asked_for_with_get_and_nothing_else(app: Flask) -> None:
+    with app.test_client() as client:
+        assert client.get("/ws").get_json()["code"] == "VALIDATION_ERROR"
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            answer = client.open("/ws", method=method, headers={"Upgrade": "websocket"})
+            assert (answer.status_code, answer.get_json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+            assert "GET" in answer.headers["Allow"]
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.utils.saferepr import saferepr
 
 import celeryconfig
 from cli.parts import PARTS, QUEUES
@@ -17,6 +18,7 @@ from tests.processes import ROOT
 from web import doorbell
 from web.metrics import QUEUES as MEASURED
 from workers import app
+from workers.anticheat import REASONS
 from workers.base import DATABASE_SECONDS, FairboardTask
 
 EXPECTED = {
@@ -112,3 +114,11 @@ def test_task_files_are_thin() -> None:
             for name in node.names
         }
         assert not [name for name in imported if name.split(".")[0] in {"sqlalchemy", "redis", "psycopg2", "flask"}]
+
+
+def test_flower_shows_every_reason() -> None:
+    """What it shows of a result is what Celery's event says of it, which is cut off at a length of the task's own."""
+    reasons = [f"{number}: {'what somebody did, and how often, ' * 9}and so on {number}" for number in range(REASONS)]
+    result = {"user": "a" * 32, "verdict": "flag high: regularity, replay", "events": 10_000, "reasons": reasons}
+    shown = saferepr(result, app.tasks["anticheat.analyse_player"].resultrepr_maxsize)
+    assert all(reason in shown for reason in reasons)

@@ -19,10 +19,12 @@ from tests.processes import ROOT
 from tests.support.habits_of_cheats import START, person, program
 
 
-def run(tmp_path: Path, text: str | bytes, name: str = "events.csv") -> tuple[list[dict[str, Any]], Result]:
+def run(
+    tmp_path: Path, text: str | bytes, name: str = "events.csv", *options: str
+) -> tuple[list[dict[str, Any]], Result]:
     file = tmp_path / name
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    result = CliRunner().invoke(analyse, [str(file)])
+    result = CliRunner().invoke(analyse, [str(file), *options])
     return [json.loads(line) for line in result.stdout.splitlines()], result
 
 
@@ -116,14 +118,19 @@ def test_refusals_addresses_and_copies(tmp_path: Path) -> None:
     assert not told["anna"]["flagged"]
 
 
-def test_groups_have_lines_of_their_own(tmp_path: Path) -> None:
+def farm() -> str:
+    """Six accounts of one hand."""
     rng = random.Random(2)
     text = "user_id,completed_at,claimed_ms,ip\n"
     for n in range(150):
         beat = START + n * 60 + rng.uniform(-9, 9)
         text += "".join(f"f{k},{beat + k * 5 + rng.random() * 0.2},{rng.randrange(4_000, 9_000)},1.1.1.1\n"
                         for k in range(6))  # fmt: skip
-    lines, result = run(tmp_path, text)
+    return text
+
+
+def test_groups_have_lines_of_their_own_where_they_are_asked_for(tmp_path: Path) -> None:
+    lines, result = run(tmp_path, farm(), "events.csv", "--groups")
     assert result.exit_code == 0
     groups = [line for line in lines if "members" in line]
     assert groups
@@ -132,7 +139,16 @@ def test_groups_have_lines_of_their_own(tmp_path: Path) -> None:
     assert groups[0]["flagged"]
     assert groups[0]["reasons"][0]["reason"].startswith("5 accounts that share an address")
     assert "only follow" in groups[0]["reasons"][0]["reason"]
-    assert all(line["flagged"] for line in lines if line.get("user_id", "f0") != "f0")
+
+
+def test_there_is_one_line_per_player_and_no_other(tmp_path: Path) -> None:
+    """What is found among several players stands in the line of each."""
+    lines, result = run(tmp_path, farm())
+    assert result.exit_code == 0
+    assert [(line["name"], line["user_id"], line["flagged"]) for line in lines] == [
+        (f"f{k}", f"f{k}", k > 0) for k in range(6)
+    ]
+    assert all(line["reasons"][0]["reason"].startswith("5 accounts") for line in lines if line["flagged"])
 
 
 def test_a_file_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cli.embedded import free_port
+from cli.env_file import write_env_file
 from cli.simulate import simulate
 from cli.simulate.cheats import CHEATS
 from cli.simulate.command import Cheats, default_state
@@ -59,14 +61,56 @@ def test_players_far_from_the_server_come_from_wherever_they_are(url: str) -> No
     assert own_address(url, 0) is None
 
 
-def test_players_are_kept_only_beside_a_running_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a running `fairboard up` writes its settings."""
     monkeypatch.setenv("FAIRBOARD_DATA_DIR", str(tmp_path))
+    return tmp_path / "runtime.env"
+
+
+@pytest.mark.parametrize(
+    ("written", "set_here", "url"),
+    [
+        ({}, {}, "http://127.0.0.1:8000"),
+        ({"PORT": "8123"}, {}, "http://127.0.0.1:8123"),
+        ({"PORT": "8123", "HOST": "0.0.0.0"}, {}, "http://127.0.0.1:8123"),  # noqa: S104
+        ({"PORT": "8123", "HOST": "::"}, {}, "http://[::1]:8123"),
+        ({"PORT": "8123", "HOST": "192.0.2.1"}, {"PORT": "9000"}, "http://192.0.2.1:9000"),
+        ({}, {"PORT": "9000", "HOST": "::1"}, "http://[::1]:9000"),
+    ],
+)
+def test_the_server_is_found_like_the_others(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, str], set_here: dict[str, str], url: str
+) -> None:
+    """By the environment, then by the data folder of a running `fairboard up`."""
+    write_env_file(beside, {f"FAIRBOARD_{name}": value for name, value in written.items()}, "")
+    for name, value in set_here.items():
+        monkeypatch.setenv(f"FAIRBOARD_{name}", value)
+
+    result = CliRunner().invoke(simulate, ["--players", "0", "--duration", "0.01"])
+
+    assert result.output.startswith(f"0 players for {url}, seed ")
+
+
+def test_players_are_kept_only_beside_a_running_server(beside: Path) -> None:
     assert default_state("http://127.0.0.1:8000") is None
 
-    (tmp_path / "runtime.env").touch()
+    write_env_file(beside, {"FAIRBOARD_PORT": "8123"}, "")
 
-    assert default_state("http://127.0.0.1:8000") == tmp_path / "players.json"
-    assert default_state("https://board.example") is None
+    assert default_state("http://127.0.0.1:8123/") == beside.with_name("players.json")
+    assert default_state("http://localhost:8123") == beside.with_name("players.json")
+    assert default_state("http://127.0.0.1:8000") is None, "another server on this machine"
+    assert default_state("https://board.example:8123") is None
+
+
+@pytest.mark.usefixtures("beside")
+def test_nobody_answering_says_what_to_do() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+
+    result = CliRunner().invoke(simulate, ["--players", "1", "--duration", "2", "--url", url])
+
+    assert result.output.count(f"nobody has answered at {url} so far: start `fairboard up`") == 1
+    assert "--url" in result.output
 
 
 @pytest.mark.parametrize("arguments", [["--url", "ftp://x"], ["--players", "-1"], ["--cheats", "many"]])

@@ -1,14 +1,17 @@
-"""Whether this process is alive, and whether it can serve."""
+"""Whether this process is alive, whether it can serve, and what it has counted."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 
 from models.database import DatabaseUnavailableError, autocommit
 from services.redis_client import RedisUnavailableError, translate_outage
 from web.context import answer, draining, prober, resources
+from web.metrics import exposition
 from web.openapi import describe
+from web.operators import operators_only
 from web.schemas import HealthAnswer, ReadyAnswer
 
 blueprint = Blueprint("health", __name__)
@@ -29,6 +32,14 @@ def readyz() -> Response:
     ready = postgresql and redis
     body = ReadyAnswer(status="ready" if ready else "unavailable", postgresql=postgresql, redis=redis)
     return answer(body, 200 if ready else 503)
+
+
+@blueprint.get("/metrics")
+@describe("Metrics", text="text/plain", open_to_all=True, errors=("UNAUTHORIZED", "INVALID_TOKEN", "FORBIDDEN"))
+def metrics() -> Response:
+    """For Prometheus: what is counted, and what waits. Operators only: from a trusted network, or with a token."""
+    operators_only()
+    return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _postgresql_answers() -> bool:

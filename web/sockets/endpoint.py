@@ -97,7 +97,7 @@ def _gone(error: ConnectionError) -> Response:
 
 def _check_handshake() -> None:
     """Refuse before the upgrade what should not become a socket. Runs before every request; acts on this path only."""
-    if request.path != PATH:
+    if request.path != PATH or request.routing_exception:  # Another method than GET is answered by the router.
         return
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise InvalidRequest("This is a WebSocket endpoint.")
