@@ -7,7 +7,7 @@ import gc
 from pathlib import Path
 
 PAGE_BYTES = 4096
-SPARE_BYTES = 24 * 2**20
+SPARE_BYTES = 8 * 2**20
 """What memory may grow by before it is tidied up."""
 
 
