@@ -126,6 +126,11 @@ class Resources:
         """A rebuild's end: lua/finish_rebuild.lua."""
         return load_script(self.quick, "finish_rebuild")
 
+    @cached_property
+    def drop_rebuild_script(self) -> Script:
+        """The end of a rebuild that failed: lua/drop_rebuild.lua."""
+        return load_script(self.quick, "drop_rebuild")
+
 
 def for_requests(settings: Settings) -> Resources:
     """Resources of a web process: nothing may wait longer than a request may."""

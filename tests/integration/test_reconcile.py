@@ -335,7 +335,9 @@ def test_a_rebuild_without_postgresql_leaves_the_old_board(
     assert list(redis_differences(resources, BOARD, lambda *_: None)) == []
 
 
-def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd: list[Player]) -> None:
+def test_a_dead_rebuild_is_forgotten_after_a_minute(
+    resources: Resources, crowd: list[Player]
+) -> None:
     def die(done: int, total: int) -> None:
         assert 0 < resources.redis.ttl(KEYS.rebuilding) <= 60
         (name,) = resources.quick.call(("GET", KEYS.rebuilding))
@@ -344,4 +346,5 @@ def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd:
 
     with pytest.raises(ZeroDivisionError):
         rebuild(resources, BOARD, die)
+    assert resources.redis.keys("leaderboard:*:rebuild*") == []
     assert rebuild(resources, BOARD) == 7
