@@ -335,9 +335,7 @@ def test_a_rebuild_without_postgresql_leaves_the_old_board(
     assert list(redis_differences(resources, BOARD, lambda *_: None)) == []
 
 
-def test_a_dead_rebuild_is_forgotten_after_a_minute(
-    resources: Resources, crowd: list[Player]
-) -> None:
+def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd: list[Player]) -> None:
     def die(done: int, total: int) -> None:
         assert 0 < resources.redis.ttl(KEYS.rebuilding) <= 60
         (name,) = resources.quick.call(("GET", KEYS.rebuilding))
