@@ -35,6 +35,7 @@ from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.rebuild import rebuild
 from services.reconcile import drain_outbox
 from services.resources import Resources
+from services.review.cases import list_cases
 from tests.processes import open_folder
 from tests.support.ground import HastyPostgres, Servers, make_settings, opened
 from tests.support.people import People, ranking
@@ -257,6 +258,22 @@ def test_what_a_standby_does_not_have_yet_is_on_the_rebuilt_board(
         assert ranking(reading) == people.top() != []
     finally:
         _ask(pair.standby, "SELECT pg_wal_replay_resume()")
+
+
+def test_cases_are_not_read_from_a_standby_that_does_not_follow(
+    pair: Pair, reading: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = People(reading)
+    assert list_cases(reading, status="open") == ([], None)
+    source = _ask(pair.standby, "SHOW primary_conninfo")
+    _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = ''")
+    try:
+        wait_for(lambda: _ask(pair.standby, "SELECT count(*) FROM pg_stat_wal_receiver") == 0, 10)
+        case = people.suspect(people.join())
+        monkeypatch.setattr(database, "FOLLOW_SECONDS", 0.0)
+        assert [one.id for one in list_cases(reading, status="open")[0]] == [case]
+    finally:
+        _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = %s", source)
 
 
 def test_doctor_sees_a_standby_whose_clock_differs(pair: Pair, servers: Servers) -> None:
