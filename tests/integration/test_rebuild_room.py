@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def crowd(people: People) -> None:
 @pytest.fixture
 def full(resources: Resources, crowd: None) -> Iterator[None]:
     """A Redis with little memory left."""
-    limit = resources.redis.config_get("maxmemory")["maxmemory"]
+    limit = str(resources.redis.config_get("maxmemory")["maxmemory"])
     resources.redis.setrange("ballast", BALLAST, "x")
     used = resources.redis.info("memory")["used_memory"]
     resources.redis.config_set("maxmemory", int((used + LITTLE) / (1 - rebuilding.SPARE)))
@@ -60,7 +61,8 @@ def may_play(resources: Resources) -> bool:
 
 
 def left_behind(resources: Resources) -> set[bytes]:
-    return set(resources.redis.keys("leaderboard:*:rebuild*"))
+    found: Any = resources.redis.keys("leaderboard:*:rebuild*")
+    return set(found)
 
 
 @pytest.mark.usefixtures("full")
@@ -116,7 +118,7 @@ def test_who_rebuilds_by_hand_need_not_wait(resources: Resources) -> None:
 def test_a_redis_that_fills_up_at_the_very_end_keeps_the_old_board(resources: Resources, people: People) -> None:
     player = people.join()
     people.complete(player)
-    limit = resources.redis.config_get("maxmemory")["maxmemory"]
+    limit = str(resources.redis.config_get("maxmemory")["maxmemory"])
     generation = resources.redis.get(KEYS.generation)
 
     def fill(done: int, total: int) -> None:
