@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from config.catalogue import BOARD
 from config.settings import get_settings
 from services.leaderboard.board import publish
-from services.leaderboard.rebuild import rebuild as rebuild_board
+from services.leaderboard.rebuild import NoRoomError, rebuild as rebuild_board
 from services.resources import for_background
 from services.verify import verify as differences
 
@@ -51,7 +51,10 @@ def rebuild() -> None:
     resources = for_background(get_settings())
     with progress_bars() as bars:
         task = bars.add_task("players", total=None)
-        loaded = rebuild_board(resources, BOARD, lambda done, total: bars.update(task, completed=done, total=total))
+        try:
+            loaded = rebuild_board(resources, BOARD, lambda done, total: bars.update(task, completed=done, total=total))
+        except NoRoomError as error:
+            raise click.ClickException(f"Nothing was changed: {error}.") from error
     if loaded is None:
         click.echo("Another rebuild took over; nothing was changed by this one.")
         sys.exit(1)

@@ -16,7 +16,7 @@ from config.catalogue import BOARD, get_catalogue
 from config.settings import get_settings
 from services.accounts import username_key
 from services.resources import for_background
-from services.voiding import Choice, Move, Order, preview, run as run_void
+from services.voiding import Choice, Move, Order, preview, run as run_void, taken_by_review
 
 MAX_SHOWN = 50
 
@@ -55,6 +55,8 @@ def void(*, undo: str | None, note: str, by: str, dry_run: bool, yes: bool, **ch
     moves = preview(for_background(get_settings()), BOARD, choice)
     entries = sum(move.entries for move in moves)
     _show(moves, entries)
+    if not undo and (taken := taken_by_review(for_background(get_settings()), BOARD, choice)):
+        click.echo(f"Left out, as a review case has taken them: {taken:,}. If it is cleared, they count again.")
     if dry_run or not entries:
         return
     if not note:

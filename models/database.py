@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 from config import tracing
-from models.nodes import NoAnswerError, Nodes, engine_url, poll, split_hosts, wait_callback
+from models.nodes import NoAnswerError, Nodes, engine_url, follows, poll, split_hosts, wait_callback
 from models.patience import Patience
 
 APPLICATION_ROLE = "fairboard_app"
@@ -28,6 +28,10 @@ SEVERAL_NODES = "several_nodes"
 """Whether there is another node that could become the primary, among an engine's options."""
 LOST, OPENED = "lost", "opened"
 """The engine's Lost among its options, and since when a connection is open in the notes about it."""
+FOLLOWED = "followed"
+"""When a connection to a standby was last found to be fresh, in the notes about it."""
+FOLLOW_SECONDS = 10.0
+"""How long that is believed."""
 UNCONFIRMED = "synchronous replication"
 """In the warning that comes with a commit which no second node has confirmed, and which looks like a success."""
 
@@ -64,6 +68,7 @@ def make_engine(
     role: str | None = APPLICATION_ROLE,
     ping: bool = False,
     standby: bool = False,
+    primary: str = "",
 ) -> Engine:
     """An engine in autocommit, since each score function is a transaction of its own; `transaction` opens longer ones.
 
@@ -71,7 +76,8 @@ def make_engine(
     `deadline` is in seconds and bounds one statement; the server gives up a little earlier (`server_millis`). `ping`
     asks a connection whether it lives before each use: a round trip that requests do without, and that spares
     background work a failure after a restart of PostgreSQL.
-    A URL may name several nodes, `one:5432,two:5432`, among which the primary is looked for, or a standby (`standby`).
+    A URL may name several nodes, `one:5432,two:5432`, among which the primary is looked for, or a standby that follows
+    it (`standby`); where none does, `primary` is the URL to look for the primary in.
     """
     millis = server_millis(deadline)
     options = f"-c statement_timeout={millis} -c lock_timeout={millis} -c timezone=UTC"
@@ -81,7 +87,7 @@ def make_engine(
     lost = Lost()
     engine = create_engine(
         engine_url(url),
-        creator=Nodes(url, arguments, standby=standby).connect,
+        creator=Nodes(url, arguments, standby=standby, primary=primary).connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=min(deadline, POOL_SECONDS),
@@ -95,6 +101,8 @@ def make_engine(
     # Set on the driver's connection, because SQLAlchemy's own AUTOCOMMIT is set and taken back around each statement.
     event.listen(engine, "connect", lambda _, record: record.info.update({OPENED: time.monotonic()}))
     event.listen(engine, "checkout", partial(_check_out, lost))
+    if standby:
+        event.listen(engine, "checkout", _check_follows)
     # Here and not later, because SQLAlchemy empties the list of notices after each statement.
     event.listen(engine, "after_cursor_execute", lambda connection, cursor, *_: _confirm(cursor.connection))
     return engine
@@ -256,6 +264,16 @@ def _check_out(lost: Lost, connection: Any, record: Any, *_: object) -> None:
         raise DisconnectionError  # The pool then opens another one, and nobody notices.
     connection.autocommit = True
     connection.notices.clear()  # What the one before was told does not concern the next.
+
+
+def _check_follows(connection: Any, record: Any, *_: object) -> None:
+    """Now and then, whether what is read is still fresh; if not, the pool opens another connection, elsewhere."""
+    now = time.monotonic()
+    if now - record.info.get(FOLLOWED, record.info[OPENED]) < FOLLOW_SECONDS:
+        return
+    if not follows(connection):
+        raise DisconnectionError
+    record.info[FOLLOWED] = now
 
 
 def _was_ended(descriptor: int) -> bool:

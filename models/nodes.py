@@ -24,6 +24,12 @@ CONNECT_SECONDS = 1.0
 SILENCE_SECONDS = 2.0
 """A node that did not answer in time is not asked again for this long, if there are others."""
 
+_FOLLOWS = """
+    SELECT NOT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_stat_wal_receiver) AND (
+        pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+        OR now() - pg_last_xact_replay_timestamp() < interval '10 seconds')
+"""
+
 Wait = Callable[[int, int, float], bool]
 """Waits for an event on a descriptor for some seconds at most; whether it came."""
 
@@ -52,13 +58,22 @@ def engine_url(url: str) -> URL:
 
 
 class Nodes:
-    """Connects to the primary among some nodes, or to any standby that can be read (`standby`)."""
+    """Connects to the primary among some nodes, or to a standby that follows it (`standby`).
 
-    def __init__(self, url: str, arguments: dict[str, Any], *, standby: bool = False, database: str = "") -> None:
-        """`arguments` are those of `psycopg2.connect` besides the URL's own; `database` is another than the URL's."""
+    Where none follows, the primary will do, and where there is none either, any node.
+    """
+
+    def __init__(
+        self, url: str, arguments: dict[str, Any], *, standby: bool = False, database: str = "", primary: str = ""
+    ) -> None:
+        """`arguments` are those of `psycopg2.connect` besides the URL's own; `database` is another than the URL's.
+
+        `primary` is a URL with the primary in it, where that is not in `url`.
+        """
         own = {**arguments, **({"dbname": database} if database else {})}
-        self._arguments = [_arguments_of(one) | own for one in split_hosts(url)]
-        self._wanted = ("standby", "any") if standby else ("read-write",)
+        urls = (*split_hosts(url), *(split_hosts(primary) if primary else ()))
+        self._arguments = [_arguments_of(one) | own for one in urls]
+        self._wanted = ("standby", "read-write", "any") if standby else ("read-write",)
         self._last = 0
 
     @property
@@ -90,10 +105,25 @@ class Nodes:
     def _try(self, number: int, wanted: str) -> Any:
         arguments = self._arguments[number]
         try:
-            return psycopg2.connect(**with_addresses(arguments), target_session_attrs=wanted)
+            connection = psycopg2.connect(**with_addresses(arguments), target_session_attrs=wanted)
+            if wanted == "standby" and not follows(connection):
+                connection.close()
+                raise psycopg2.OperationalError("a standby that does not follow")
         except (NoAnswerError, NoAddressError):
             fall_silent(_node_of(arguments))
             raise
+        return connection
+
+
+def follows(connection: Any) -> bool:
+    """Whether what is read here is at most some seconds old: it is the primary, or a standby that follows it.
+
+    Of a standby that receives nothing nobody knows how far behind it is.
+    """
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOWS)
+        return bool(cursor.fetchone()[0])
 
 
 class NoAnswerError(psycopg2.OperationalError):

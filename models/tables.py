@@ -74,8 +74,11 @@ class Session(Base):
     __table_args__ = (
         Index("ix_sessions_user_id", "user_id"),
         Index("ix_sessions_expires_at", "expires_at"),
-        Index("ix_sessions_address", "address", postgresql_using="hash"),
-        Index("ix_sessions_user_agent", "user_agent", postgresql_using="hash"),
+        # Without those that came from nowhere, which are of no use and make a hash index slow: all lie in one bucket.
+        Index("ix_sessions_address", "address", postgresql_using="hash", postgresql_where=text("address <> ''")),
+        Index(
+            "ix_sessions_user_agent", "user_agent", postgresql_using="hash", postgresql_where=text("user_agent <> ''")
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

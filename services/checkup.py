@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import psycopg2
@@ -138,12 +140,20 @@ class _Host:
         return 0 if head is None else head - self.at
 
 
-def _host(url: str, *, alone: bool) -> _Host:
+def _name(url: str) -> str:
     address = make_url(url)
-    name = f"{address.host}:{address.port or 5432}"
-    plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    return f"{address.host}:{address.port or 5432}"
+
+
+def _connect(url: str) -> Any:
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg2.connect(plain, connect_timeout=ANSWER_SECONDS, options="-c statement_timeout=3000")
+
+
+def _host(url: str, *, alone: bool) -> _Host:
+    name = _name(url)
     try:
-        connection = psycopg2.connect(plain, connect_timeout=ANSWER_SECONDS, options="-c statement_timeout=3000")
+        connection = _connect(url)
     except psycopg2.OperationalError:
         if alone:
             raise
@@ -192,17 +202,36 @@ def _redis(name: str, info: dict[str, Any]) -> Finding:
 
 
 def clocks(resources: Resources) -> Finding:
-    """How far this machine, PostgreSQL and Redis are apart, half the time of asking taken off."""
+    """How far this machine, PostgreSQL with its nodes, and Redis are apart, half the time of asking taken off."""
     with autocommit(resources.engine) as connection:
         there = _skew(
             lambda: float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
         )
     with translate_outage():
         skews = {"PostgreSQL": there, "Redis": _skew(lambda: _redis_time(resources))}
+    skews |= _skews_of_nodes(resources)
     said = ", ".join(f"{name} {skew:+.2f} s" for name, skew in skews.items()) + " from this machine"
     worst = max(abs(skew) for skew in skews.values())
     level: Level = "fail" if worst > SKEW_FAIL else "warn" if worst > SKEW_WARN else "ok"
     return Finding("clock", level, said, "" if level == "ok" else "Let NTP (chrony) set the clock on every machine.")
+
+
+def _skews_of_nodes(resources: Resources) -> dict[str, float]:
+    """By node, where there are several: each may be the next primary. One that is away was told of already."""
+    urls, skews = split_hosts(resources.settings.database_url), {}
+    for url in urls if len(urls) > 1 else ():
+        with (
+            suppress(psycopg2.OperationalError),
+            closing(_connect(url)) as connection,
+            connection.cursor() as cursor,
+        ):
+            skews[_name(url)] = _skew(partial(_node_time, cursor))
+    return skews
+
+
+def _node_time(cursor: Any) -> float:
+    cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+    return float(cursor.fetchone()[0])
 
 
 def _redis_time(resources: Resources) -> float:

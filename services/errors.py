@@ -150,10 +150,10 @@ class UsernameTaken(FairboardError):
 
 
 class CaseChanged(FairboardError):
-    """Somebody has decided the case since the analyst looked at it."""
+    """Somebody has decided the case since the analyst looked at it, or the analysis has found something more."""
 
     status, code, title = 409, "CASE_CHANGED", "The case has changed"
-    detail = "Somebody has decided this case meanwhile; look at it again."
+    detail = "Meanwhile somebody has decided this case, or there is new evidence; look at it again."
 
 
 class PayloadTooLarge(FairboardError):

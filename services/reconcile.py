@@ -13,7 +13,7 @@ from sqlalchemy import text
 from models.database import autocommit, transaction
 from services.anticheat import schedule
 from services.leaderboard.board import place
-from services.leaderboard.rebuild import is_current, rebuild
+from services.leaderboard.rebuild import is_current, is_put_off, rebuild
 from services.leaderboard.standings import of_players
 from services.purging import remove_in_batches
 from services.resources import Resources
@@ -69,8 +69,11 @@ def drain_outbox(resources: Resources) -> int:
 
 
 def sweep(resources: Resources, board: str) -> int | None:
-    """Rebuild the board if Redis has lost it. Returns the players loaded, or None if there was nothing to do."""
-    if is_current(resources, board):
+    """Rebuild the board if Redis has lost it, unless the last rebuild did not fit into it a moment ago.
+
+    Returns the players loaded, or None if nothing was done.
+    """
+    if is_current(resources, board) or is_put_off(resources, board):
         return None
     with transaction(resources.engine) as connection:
         if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": SWEEP_LOCK}).scalar_one():

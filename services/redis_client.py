@@ -79,11 +79,11 @@ def make_redis(url: str, *, deadline: float = 5.0) -> Redis:
     return Redis.from_url(url, **options)
 
 
-def server_of(redis: Redis, key: str) -> dict[str, Any]:
+def server_of(redis: Redis, key: str, section: str = "server") -> dict[str, Any]:
     """What the server that holds a key says about itself."""
     cluster = as_cluster(redis)
     told: dict[str, Any] = (
-        cluster.info("server", target_nodes=cluster.get_node_from_key(key)) if cluster else redis.info("server")
+        cluster.info(section, target_nodes=cluster.get_node_from_key(key)) if cluster else redis.info(section)
     )
     return told
 

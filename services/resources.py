@@ -52,11 +52,16 @@ class Resources:
 
     @cached_property
     def replica(self) -> Engine:
-        """A standby of PostgreSQL, for what may be a little late; the primary where there is none."""
+        """A standby of PostgreSQL, for what may be a little late; the primary where none follows it."""
         if not self.settings.replica_url:
             return self.engine
         return make_engine(
-            self.settings.replica_url, pool_size=2, deadline=self.database_deadline, ping=self.background, standby=True
+            self.settings.replica_url,
+            pool_size=2,
+            deadline=self.database_deadline,
+            ping=self.background,
+            standby=True,
+            primary=self.settings.database_url,
         )
 
     @cached_property
@@ -130,6 +135,11 @@ class Resources:
     def finish_rebuild_script(self) -> Script:
         """A rebuild's end: lua/finish_rebuild.lua."""
         return load_script(self.quick, "finish_rebuild")
+
+    @cached_property
+    def drop_rebuild_script(self) -> Script:
+        """The end of a rebuild that failed: lua/drop_rebuild.lua."""
+        return load_script(self.quick, "drop_rebuild")
 
 
 def for_requests(settings: Settings) -> Resources:

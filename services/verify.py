@@ -50,13 +50,15 @@ _WRONGLY_SHOWN = text("""
     LEFT JOIN review_cases c ON c.user_id = u.id AND c.status = 'open' AND c.held
     WHERE s.hidden <> (u.status = 'suspended' OR c.held IS NOT NULL)
 """)
+# A score is reached by the last entry of the chain, which is not always the latest: clocks go back.
 _FOLD = text("""
     WITH fold AS (
-        SELECT board, user_id, sum(points) AS score, max(created_at) AS reached_at FROM ledger_entries
-        GROUP BY board, user_id
+        SELECT board, user_id, sum(points) AS score, max(seq) AS seq FROM ledger_entries GROUP BY board, user_id
+    ), reached AS (
+        SELECT fold.*, l.created_at AS reached_at FROM fold JOIN ledger_entries l USING (user_id, seq)
     )
     SELECT coalesce(f.board, s.board), coalesce(f.user_id, s.user_id), f.score, s.score
-    FROM fold f FULL JOIN standings s USING (board, user_id)
+    FROM reached f FULL JOIN standings s USING (board, user_id)
     WHERE f.score IS DISTINCT FROM s.score OR f.reached_at IS DISTINCT FROM s.reached_at
 """)
 

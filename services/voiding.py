@@ -50,6 +50,10 @@ _OPEN = """
     )
 """
 """The ends of the chains entry, reversal, reversal of that ... which still count (+1), or are still void (-1)."""
+_OF_THE_REVIEW = """
+    SELECT count(*) FROM ends JOIN ledger_entries r USING (id) WHERE r.data IS NULL OR r.data ? 'case'
+"""
+"""As in services/review/takings.py."""
 _MOVES = """
     , lost AS (SELECT user_id, count(*) AS entries, sum(points)::bigint AS points FROM ends GROUP BY user_id),
     folded AS (
@@ -121,6 +125,19 @@ def preview(resources: Resources, board: str, choice: Choice) -> list[Move]:
         with autocommit(resources.engine) as connection:
             rows = connection.execute(statement, _parameters(board, choice) | {"top": TOP})
             return [Move(*row) for row in rows]
+    except DatabaseUnavailableError as error:
+        raise ServiceUnavailable from error
+
+
+def taken_by_review(resources: Resources, board: str, choice: Choice) -> int:
+    """How many of the completions chosen are taken by a confirmed case. A void leaves them out, as they count no more;
+
+    and a later decision about the case may give them back. Raises InvalidRequest, ServiceUnavailable.
+    """
+    statement = _open(choice, _OF_THE_REVIEW)
+    try:
+        with autocommit(resources.engine) as connection:
+            return int(connection.execute(statement, _parameters(board, choice) | {"sign": -1}).scalar_one())
     except DatabaseUnavailableError as error:
         raise ServiceUnavailable from error
 

@@ -64,7 +64,7 @@ class DecisionBody(RulingBody):
 
 
 class CaseItem(Answer):
-    """A review case in a list. `version` counts its decisions."""
+    """A review case in a list. `version` changes with each decision and each finding of the analysis."""
 
     id: int
     userId: int

@@ -32,13 +32,17 @@ _DUE = text("""
 _RING = text("""
     UPDATE anticheat_states SET rung_at = now() WHERE user_id IN (
         SELECT user_id FROM anticheat_states
-        WHERE due_at <= now() AND (rung_at IS NULL OR rung_at < now() - make_interval(secs => :lease))
+        WHERE (due_at <= now() OR due_at > now() + interval '2 hours')
+          AND (rung_at IS NULL
+               OR rung_at NOT BETWEEN now() - make_interval(secs => :lease) AND now() + interval '1 min')
         ORDER BY due_at LIMIT greatest(0, :batch - (
             SELECT count(*) FROM anticheat_states
-            WHERE due_at <= now() AND rung_at >= now() - make_interval(secs => :lease)
+            WHERE (due_at <= now() OR due_at > now() + interval '2 hours')
+              AND rung_at BETWEEN now() - make_interval(secs => :lease) AND now() + interval '1 min'
         )) FOR UPDATE SKIP LOCKED
     ) RETURNING user_id
 """)
+"""Nobody is ever due later than in a window, an hour at most; what is was written by a clock that has gone back."""
 _BEGIN = text("""
     INSERT INTO anticheat_states AS s (user_id, failures, due_at, rung_at)
     VALUES (:user_id, 1, now() + make_interval(secs => :lease), now())

@@ -83,6 +83,11 @@ class BoardKeys:
         return self._key("rebuilding")
 
     @property
+    def no_room(self) -> str:
+        """Present while no rebuild begins by itself, because the last one did not fit into Redis."""
+        return self._key("rebuild:no_room")
+
+    @property
     def new_standings(self) -> str:
         """The standings of those who are placed during a rebuild."""
         return self._key("rebuild:standings")

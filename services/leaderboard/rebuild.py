@@ -12,15 +12,16 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from redis.exceptions import OutOfMemoryError
 from sqlalchemy import Connection, text
 
 from models.database import DatabaseUnavailableError, autocommit, snapshot
 from services import sessions
 from services.leaderboard.keys import LAST_MICROSECOND, MAX_USER_ID, BoardKeys
-from services.redis_client import server_of, translate_outage
+from services.redis_client import RedisUnavailableError, server_of, translate_outage
 from services.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ CHUNK = 2_000
 SEPARATOR = "\x1f"
 """Between arguments, none of which can hold it: JSON escapes it."""
 LIFE_MS = 60_000
+SPARE = 0.05
+"""The part of Redis's memory that a copy leaves free: a full Redis refuses the calls of players."""
+BACK_OFF_MS = 60_000
+"""How long no rebuild begins by itself after one that did not fit."""
 SETTLE_SECONDS = 0.5
 MARK_SECONDS, MARK_POLL_SECONDS = 3.0, 0.05
 """Longest wait for a standby to catch up."""
@@ -38,6 +43,10 @@ _MARK = text(
     "ON CONFLICT (name) DO UPDATE SET rebuild_mark = excluded.rebuild_mark"
 )
 _READ_MARK = text("SELECT rebuild_mark FROM boards WHERE name = :board")
+NO_ROOM = (
+    "there is no room in Redis for a second copy of the board, which a rebuild needs for a moment; "
+    "raise maxmemory of the board's Redis (CONFIG SET does it while it runs)"
+)
 Progress = Callable[[int, int], None]
 """Called with the players done and their number."""
 AGREED_SECONDS = 60.0
@@ -54,10 +63,14 @@ _ARGUMENTS = """
 """
 
 
+class NoRoomError(RedisUnavailableError):
+    """The copy does not fit into Redis beside the board that is there."""
+
+
 def rebuild(resources: Resources, board: str, progress: Progress = lambda done, total: None) -> int | None:
     """Fill the board in Redis from PostgreSQL. Returns the players loaded, or None if another rebuild took over.
 
-    Raises RedisUnavailableError or DatabaseUnavailableError; the old board then stays as it was.
+    Raises RedisUnavailableError (or, of it, NoRoomError) or DatabaseUnavailableError; the old board stays as it was.
     """
     keys, name = BoardKeys(board), secrets.token_hex(8)
     run_id = redis_run_id(resources, keys)
@@ -72,7 +85,36 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
         start.set(keys.rebuilding, name, px=LIFE_MS)
         start.unlink(keys.new_standings, keys.new_players)
         start.execute()
-    done = _load(resources, keys, name, progress)
+    with _tidied(resources, keys, name):
+        done = _load(resources, keys, name, progress)
+        if done is None or not _finish(resources, keys, name, forgotten):
+            return None
+    _remember(resources, board, run_id)
+    _agreed.pop(board, None)
+    log.info("rebuilt board %s: %d players", board, done)
+    return done
+
+
+@contextmanager
+def _tidied(resources: Resources, keys: BoardKeys, name: str) -> Iterator[None]:
+    """However a rebuild ends, its copy does not stay. Says why there is no room for it, as a NoRoomError."""
+    back_off = 0
+    try:
+        yield
+    except RedisUnavailableError as error:
+        if not isinstance(error, NoRoomError) and not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        back_off = BACK_OFF_MS
+        log.warning("board %s: %s; the next try is in %d s", keys.board, NO_ROOM, back_off // 1000)
+        raise NoRoomError(NO_ROOM) from error
+    finally:
+        copies = (keys.rebuilding, keys.new_standings, keys.new_players, *keys.copy(name), keys.no_room)
+        with suppress(RedisUnavailableError):
+            resources.drop_rebuild_script(copies, [name, back_off])
+
+
+def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: int) -> bool:
+    """Put the copy in the board's place. Whether this rebuild still counted."""
     finish = (
         keys.standings,
         keys.players,
@@ -85,12 +127,13 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
         keys.published,
         *keys.copy(name),
     )
-    if done is None or not resources.finish_rebuild_script(finish, [name, forgotten]):
-        return None
-    _remember(resources, board, run_id)
-    _agreed.pop(board, None)
-    log.info("rebuilt board %s: %d players", board, done)
-    return done
+    return bool(resources.finish_rebuild_script(finish, [name, forgotten]))
+
+
+def is_put_off(resources: Resources, board: str) -> bool:
+    """Whether a rebuild did not fit into Redis a moment ago, so that the next one is to wait."""
+    (put_off,) = resources.quick.call(("EXISTS", BoardKeys(board).no_room))
+    return bool(put_off)
 
 
 def is_current(resources: Resources, board: str) -> bool:
@@ -213,7 +256,12 @@ def _load(resources: Resources, keys: BoardKeys, name: str, progress: Progress) 
 
 
 def _take_in(resources: Resources, keys: BoardKeys, name: str, values: Sequence[str]) -> bool:
-    """Put players into the copy, five values for each. Whether this rebuild still counts."""
+    """Put players into the copy, five values for each. Whether this rebuild still counts.
+
+    Raises NoRoomError before Redis is full.
+    """
+    if _is_nearly_full(resources, keys):
+        raise NoRoomError(NO_ROOM)
     users, versions, scores, members, names = (values[part::5] for part in range(5))
     ranked = [part for pair in zip(scores, members, strict=True) if pair[1] for part in pair]
     known = map("|".join, zip(versions, members, names, strict=True))
@@ -225,6 +273,14 @@ def _take_in(resources: Resources, keys: BoardKeys, name: str, values: Sequence[
     commands += [("PEXPIRE", key, LIFE_MS) for key in lasting]
     *_, owner = resources.quick.call(*commands, ("GET", keys.rebuilding))
     return bool(owner == name.encode())
+
+
+def _is_nearly_full(resources: Resources, keys: BoardKeys) -> bool:
+    """As Redis itself counts, which leaves out what it buffers for replicas."""
+    with translate_outage():
+        memory = server_of(resources.redis, keys.standings, "memory")
+    used = int(memory["used_memory"]) - int(memory.get("mem_not_counted_for_evict", 0))
+    return 0 < int(memory.get("maxmemory", 0)) * (1 - SPARE) < used
 
 
 def _arguments(connection: Connection, board: str) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@
 -- ARGV[1] the name of this rebuild   ARGV[2] Unix milliseconds if this Redis may have forgotten what was published, else 0
 -- Returns 1 if it was done, 0 if another rebuild took over (this one's work is then of no use)
 if redis.call('GET', KEYS[6]) ~= ARGV[1] then return 0 end
+redis.call('INCR', KEYS[4])  -- First, because a full Redis refuses it: then nothing has been changed yet.
 local placed = redis.call('HGETALL', KEYS[8])
 for i = 1, #placed, 2 do
   local user, value = placed[i], placed[i + 1]
@@ -27,7 +28,6 @@ for i = 1, 2 do
 end
 redis.call('UNLINK', KEYS[7], KEYS[8])
 redis.call('DEL', KEYS[3], KEYS[6])
-redis.call('INCR', KEYS[4])
 redis.call('SET', KEYS[5], '1')
 if tonumber(ARGV[2]) > 0 then  -- Publish anew, under a version that is more than any forgotten one.
   local version = math.max(tonumber(redis.call('HGET', KEYS[9], 'version') or 0), tonumber(ARGV[2]))

@@ -26,7 +26,8 @@ _CASES = """
            (SELECT count(DISTINCT CASE WHEN e.details ? 'eValue' THEN e.rule ELSE e.fingerprint END)
             FROM evidence e WHERE e.case_id = c.id) AS reasons,
            (SELECT array_agg(DISTINCT e.rule ORDER BY e.rule) FROM evidence e WHERE e.case_id = c.id) AS rules,
-           (SELECT count(*) FROM decisions d WHERE d.case_id = c.id) AS version
+           (SELECT count(*) FROM decisions d WHERE d.case_id = c.id)
+           + (SELECT count(*) FROM evidence e WHERE e.case_id = c.id AND e.details ? 'eValue') AS version
     FROM review_cases c JOIN users u ON u.id = c.user_id
 """
 _CHOSEN = "WHERE c.status = :status AND (CAST(:severity AS text) IS NULL OR c.severity = :severity) "
@@ -53,7 +54,10 @@ _WAITING = text("""
 
 @dataclass(frozen=True)
 class Case:
-    """A case as it is listed. `version` counts its decisions."""
+    """A case as it is listed. `version` counts its decisions and what the analysis has found.
+
+    Not refusals at the door: whoever is refused every few seconds would keep analysts from deciding.
+    """
 
     id: int
     user_id: int

@@ -33,8 +33,11 @@ _DECIDER = text("""
     SELECT u.role, u.status FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = :session_id AND u.id = :user_id AND s.revoked_at IS NULL AND s.expires_at > now()
 """)
+# Whoever adds evidence takes this lock first, so none comes between the version and the decision.
+_LOCK_CASE = text("SELECT FROM review_cases WHERE id = :id FOR UPDATE")
 _READ = text("""
-    SELECT c.user_id, u.role, (SELECT count(*) FROM decisions d WHERE d.case_id = c.id) AS version
+    SELECT c.user_id, u.role, (SELECT count(*) FROM decisions d WHERE d.case_id = c.id)
+           + (SELECT count(*) FROM evidence e WHERE e.case_id = c.id AND e.details ? 'eValue') AS version
     FROM review_cases c JOIN users u ON u.id = c.user_id WHERE c.id = :id
 """)
 _RECORD = text("""
@@ -108,6 +111,7 @@ def _lock(connection: Connection, analyst: Player, case_id: int, expected: int |
         raise NotFound("There is no such case.")
     reversals.lock(connection, user_id)
     _check_decider(connection, analyst)
+    connection.execute(_LOCK_CASE, {"id": case_id})
     case = connection.execute(_READ, {"id": case_id}).one()
     check_may_decide(analyst, case.user_id, case.role)
     if expected is not None and expected != case.version:

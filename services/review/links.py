@@ -25,11 +25,13 @@ _LINKS = text("""
         SELECT DISTINCT 'address' AS kind, mark, user_id, number < :looked_at AS whole
         FROM addresses CROSS JOIN LATERAL (
             SELECT user_id, count(*) OVER () AS number FROM (
-                SELECT user_id FROM sessions WHERE address = mark AND user_id <> :user_id LIMIT :looked_at) AS found
+                SELECT user_id FROM sessions
+                WHERE address = mark AND address <> '' AND user_id <> :user_id LIMIT :looked_at) AS found
         ) AS others
         UNION SELECT 'agent', mark, user_id, number < :looked_at FROM agents CROSS JOIN LATERAL (
             SELECT user_id, count(*) OVER () AS number FROM (
-                SELECT user_id FROM sessions WHERE user_agent = mark AND user_id <> :user_id LIMIT :looked_at) AS found
+                SELECT user_id FROM sessions
+                WHERE user_agent = mark AND user_agent <> '' AND user_id <> :user_id LIMIT :looked_at) AS found
         ) AS others
     ), known AS (
         SELECT kind, mark, user_id, whole, coalesce(h.seq, 0) >= :least AS plays

@@ -220,7 +220,7 @@ def test_who_was_slower_is_told_and_sees_what_the_other_decided(
     assert analyst.post(f"/api/review/cases/{case}/decision", other).status_code == 200
     desk.page.locator("#decide-submit").click()
     expect(desk.page.locator("#decide-error")).to_have_text(
-        "Somebody has decided this case meanwhile. Look at it again."
+        "Meanwhile somebody has decided this case, or there is new evidence. Look at it again."
     )
     desk.page.keyboard.press("Escape")
     expect(desk.page.locator("#decisions")).to_contain_text("a long evening")

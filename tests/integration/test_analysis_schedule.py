@@ -90,6 +90,19 @@ def test_what_is_due(resources: Resources, people: People) -> None:
     assert schedule.backlog(resources).analyses == {"none": 2}
 
 
+def test_who_is_due_by_a_clock_that_has_gone_back_is_due_now(resources: Resources, people: People) -> None:
+    """A day ahead, say, until somebody set it right."""
+    ahead, ringing, later = (player.user_id for player in people.several(3))
+    mark_due(resources, [ahead, ringing, later])
+    people.execute("UPDATE anticheat_states SET due_at = now() + interval '1 day' WHERE user_id <> :id", id=later)
+    people.execute("UPDATE anticheat_states SET rung_at = due_at WHERE user_id = :id", id=ringing)
+    people.execute("UPDATE anticheat_states SET due_at = now() + interval '59 min' WHERE user_id = :id", id=later)
+    assert sorted(schedule.take_due(resources)) == [ahead, ringing]
+    assert schedule.take_due(resources) == [], "each is rung for once"
+    assert analyse_player(resources, ahead).outcome == "clean"
+    assert people.execute("SELECT due_at FROM anticheat_states WHERE user_id = :id", id=ahead) == [(None,)]
+
+
 def test_so_many_are_asked_for_at_once_however_long_nobody_comes(resources: Resources, people: People) -> None:
     """Each message expires when its player may be asked for again, so what counts is who was asked for lately."""
     lately = "SELECT count(*) FROM anticheat_states WHERE rung_at > now() - make_interval(secs => :lease)"

@@ -299,6 +299,8 @@ def test_who_has_very_many_addresses_is_judged_by_the_newest(
         ids=[player.user_id, friend.user_id],
     )
     plan = people.execute("EXPLAIN " + links._LINKS.text, user_id=player.user_id, most=64, least=12, looked_at=2_000)
+    assert "ix_sessions_address" in str(plan), "which has only the sessions that came from somewhere"
+    assert "ix_sessions_user_agent" in str(plan)
     assert "Join Filter" not in str(plan), "not every session of everybody is compared with every one of the player's"
     (found,) = plots(resources, people.suspect(player)).links
     assert (found.user_id, found.shares) == (friend.user_id, ["address", "agent"])

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from config.catalogue import BOARD
 from models.database import autocommit, make_engine
 from services import accounts
-from services.errors import InvalidCredentials
+from services.errors import InvalidCredentials, InvalidToken
 from services.leaderboard.rebuild import rebuild
 from services.resources import Resources
 from services.sessions import Player
@@ -23,6 +23,28 @@ SQL = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## What is
 STATEMENTS = re.findall(r"^((?:UPDATE|DELETE)[^;]*4711);$", SQL, re.MULTILINE)
 
 
+def do(servers: Servers, player: Player, statements: list[str]) -> None:
+    """As the owner of the database."""
+    owner = make_engine(servers.postgres.owner_url, role=None)
+    with autocommit(owner) as connection:
+        for statement in statements:
+            connection.execute(text(statement.replace("4711", str(player.user_id))))
+    owner.dispose()
+
+
+def test_a_name_that_was_taken_away_does_not_come_back(
+    servers: Servers, resources: Resources, people: People, player: Player
+) -> None:
+    """Whoever is logged in acts under the old name until they log in again."""
+    people.complete(player)
+    token = people.token(player)
+    do(servers, player, STATEMENTS[:2])
+    rebuild(resources, BOARD)
+    with pytest.raises(InvalidToken):
+        people.spend(player, token)
+    assert list(verify(resources, BOARD)) == []
+
+
 def test_an_account_is_forgotten_and_its_points_stay(
     servers: Servers, resources: Resources, people: People, player: Player
 ) -> None:
@@ -32,11 +54,7 @@ def test_an_account_is_forgotten_and_its_points_stay(
     before = ranking(resources)
     assert len(STATEMENTS) == 4
 
-    owner = make_engine(servers.postgres.owner_url, role=None)
-    with autocommit(owner) as connection:
-        for statement in STATEMENTS:
-            connection.execute(text(statement.replace("4711", str(player.user_id))))
-    owner.dispose()
+    do(servers, player, STATEMENTS)
 
     rebuild(resources, BOARD)
     assert list(verify(resources, BOARD)) == []

@@ -36,11 +36,19 @@ from services.leaderboard.rebuild import rebuild
 from services.prober import standbys
 from services.reconcile import drain_outbox
 from services.resources import Resources
+from services.review.cases import list_cases
 from tests.processes import open_folder
 from tests.support.ground import HastyPostgres, Servers, make_settings, opened
 from tests.support.people import People, ranking
 from tests.support.stack import Stack, wait_for
 
+BEHIND = """
+    CREATE SCHEMA behind;
+    CREATE FUNCTION behind.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+        $$ SELECT pg_catalog.clock_timestamp() - interval '3 s' $$;
+    GRANT USAGE ON SCHEMA behind TO public;
+"""
+"""A clock for the node whose `search_path` begins with it."""
 ADD = "INSERT INTO boards (name) VALUES (%s) RETURNING name"
 
 
@@ -251,6 +259,38 @@ def test_what_a_standby_does_not_have_yet_is_on_the_rebuilt_board(
         assert ranking(reading) == people.top() != []
     finally:
         _ask(pair.standby, "SELECT pg_wal_replay_resume()")
+
+
+def test_cases_are_not_read_from_a_standby_that_does_not_follow(
+    pair: Pair, reading: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = People(reading)
+    assert list_cases(reading, status="open") == ([], None)
+    source = _ask(pair.standby, "SHOW primary_conninfo")
+    _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = ''")
+    try:
+        wait_for(lambda: _ask(pair.standby, "SELECT count(*) FROM pg_stat_wal_receiver") == 0, 10)
+        case = people.suspect(people.join())
+        monkeypatch.setattr(database, "FOLLOW_SECONDS", 0.0)
+        assert [one.id for one in list_cases(reading, status="open")[0]] == [case]
+    finally:
+        _configure(pair.standby, "ALTER SYSTEM SET primary_conninfo = %s", source)
+
+
+def test_doctor_sees_a_standby_whose_clock_differs(pair: Pair, servers: Servers) -> None:
+    """It would be everybody's clock after a failover."""
+    extensions.set_wait_callback(None)
+    _configure(pair.primary, BEHIND)
+    with opened(make_settings(servers, database_url=pair.url())) as resources:
+        wait_for(lambda: _ask(pair.standby, "SELECT count(*) FROM pg_namespace WHERE nspname = 'behind'"), 10)
+        assert checkup.clocks(resources).level == "ok"
+        _configure(pair.standby, "ALTER SYSTEM SET search_path = behind, pg_catalog, public")
+        try:
+            wait_for(lambda: f"127.0.0.1:{pair.standby.port} -3" in checkup.clocks(resources).said, 10)
+            assert checkup.clocks(resources).level == "warn"
+            assert f"127.0.0.1:{pair.primary.port} +0" in checkup.clocks(resources).said.replace("-0", "+0")
+        finally:
+            _configure(pair.standby, "ALTER SYSTEM RESET search_path")
 
 
 def test_doctor_sees_a_standby_that_is_behind_or_receives_nothing(

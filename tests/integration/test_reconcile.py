@@ -344,4 +344,5 @@ def test_a_dead_rebuild_is_forgotten_after_a_minute(resources: Resources, crowd:
 
     with pytest.raises(ZeroDivisionError):
         rebuild(resources, BOARD, die)
+    assert resources.redis.keys("leaderboard:*:rebuild*") == []
     assert rebuild(resources, BOARD) == 7

@@ -112,6 +112,18 @@ def test_an_upgrade_does_not_try_for_ever(servers: Servers, database: str, monke
     migrate.upgrade(database)
 
 
+def test_sessions_from_nowhere_are_in_no_index_of_where_they_came_from(people: People, player: Player) -> None:
+    """All of them would lie in one bucket of it, and each that comes would walk along the others."""
+    sizes = "SELECT pg_relation_size('ix_sessions_address'), pg_relation_size('ix_sessions_user_agent')"
+    before = people.execute(sizes)
+    people.execute(
+        "INSERT INTO sessions (id, user_id, refresh_id, expires_at) "
+        "SELECT gen_random_uuid(), :id, gen_random_uuid(), now() FROM generate_series(1, 5000)",
+        id=player.user_id,
+    )
+    assert people.execute(sizes) == before
+
+
 def test_a_token_may_be_issued_twice(resources: Resources, player: Player) -> None:
     """The connection was lost before the first answer came, and the statement is said again."""
     values = (b"a hash", player.user_id, "reaction", "5 minutes")

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from cli.void import void
 from config.catalogue import BOARD
 from services import voiding
 from services.errors import InvalidRequest, ServiceUnavailable
 from services.resources import Resources
+from services.review.decisions import decide
 from services.sessions import Player
 from services.verify import verify
 from services.voiding import Choice, Order, preview, run
@@ -140,6 +143,26 @@ def test_a_run_is_undone_by_its_name_and_may_be_done_again(
     assert run(resources, BOARD, names(trio[0]), Order("run-4", "ops", "it was the right one")) == 3
     assert people.standing(trio[0]).score == 0
     assert nothing_wrong(resources)
+
+
+def test_what_a_review_has_taken_is_left_to_it_and_said(
+    resources: Resources, people: People, trio: list[Player], analyst: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clearing gives it back, whatever the void was about: what both name belongs to whoever came first."""
+    monkeypatch.setattr("cli.void.for_background", lambda settings: resources)
+    monkeypatch.setattr("cli.void.get_settings", lambda: resources.settings)
+    choice = Choice(actions=("puzzle",))
+    case = people.suspect(trio[0], people.entries(trio[0])[0])
+    assert voiding.taken_by_review(resources, BOARD, choice) == 0
+    decide(resources, analyst, case, "confirm", "a bot")
+    assert voiding.taken_by_review(resources, BOARD, choice) == 1
+    said = CliRunner().invoke(void, ["--action", "puzzle", "--dry-run"]).output
+    assert "Left out, as a review case has taken them: 1. If it is cleared, they count again." in said
+    assert run(resources, BOARD, choice, ORDER) == 1
+    assert voiding.taken_by_review(resources, BOARD, choice) == 1
+    decide(resources, analyst, case, "clear", "no bot")
+    assert (people.standing(trio[0]).score, voiding.taken_by_review(resources, BOARD, choice)) == (850, 0)
+    assert run(resources, BOARD, choice, ORDER) == 1, "now it can be voided"
 
 
 def test_points_earned_while_it_runs_stay(resources: Resources, people: People, trio: list[Player]) -> None:

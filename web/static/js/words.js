@@ -27,7 +27,7 @@ const REFUSALS = {
   TOKEN_ALREADY_USED: "This round was spent already: each one counts once. Start a new one.",
   SUSPICIOUS_ACTIVITY: "Too fast: the server does not believe that time. The round does not count, and was noted.",
   RATE_LIMIT_EXCEEDED: "Slow down: that was a lot in a short time.",
-  CASE_CHANGED: "Somebody has decided this case meanwhile. Look at it again.",
+  CASE_CHANGED: "Meanwhile somebody has decided this case, or there is new evidence. Look at it again.",
   PAYLOAD_TOO_LARGE: "That was too long for the server.",
   UNSUPPORTED_MEDIA_TYPE: "The server did not understand this page. Reload it.",
   METHOD_NOT_ALLOWED: "The server did not understand this page. Reload it.",
