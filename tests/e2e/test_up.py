@@ -102,7 +102,7 @@ def test_the_whole_life_of_an_up(folder: Path) -> None:
 
 def _assert_refused(running: Up) -> None:
     with Up(running.folder) as twin:
-        assert twin.finish() == 1
+        assert twin.finish() == 2
         assert "runs on" in twin.text
         assert "FAIRBOARD_DATA_DIR" in twin.text
 
@@ -165,7 +165,7 @@ def test_an_occupied_port_names_its_setting_and_starts_nothing(folder: Path, set
     with closing(socket.create_server(("127.0.0.1", 0))) as occupant:
         port = occupant.getsockname()[1]
         with Up(folder, **{setting: str(port)}) as refused:
-            assert refused.finish() == 1
+            assert refused.finish() == 2
             assert f"Port {port} on 127.0.0.1" in refused.text
             assert setting in refused.text
             assert not (folder / "data" / "postgres").exists()
@@ -173,7 +173,7 @@ def test_an_occupied_port_names_its_setting_and_starts_nothing(folder: Path, set
 
 def test_a_bad_setting_is_named_and_starts_nothing(folder: Path) -> None:
     with Up(folder, FAIRBOARD_WEB_WORKERS="many") as refused:
-        assert refused.finish() == 1
+        assert refused.finish() == 2
         assert "FAIRBOARD_WEB_WORKERS" in refused.text
         assert "Traceback" not in refused.text
 

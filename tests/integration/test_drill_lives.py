@@ -58,7 +58,7 @@ def child(part: OwnPart) -> int:
 def kill_child(part: OwnPart) -> None:
     old = child(part)
     os.kill(old, signal.SIGKILL)
-    wait_for(lambda: part.pids[1:] and part.pids[1] != old, what="another child")
+    wait_for(lambda: [pid for pid in part.pids[1:] if pid != old], what="another child")
 
 
 def test_a_part_that_ends_by_itself_is_told_once(begin: Begin) -> None:

@@ -70,7 +70,8 @@ def test_what_stands_in_files_is_given(tmp_path: Path, in_files: tuple[str, ...]
     for name, value in GIVEN.items():
         (tmp_path / name).write_text(value + "\n", encoding="utf-8")
         own |= {f"FAIRBOARD_{name}_FILE": name} if name in in_files else {f"FAIRBOARD_{name}": value}
-    environment = {**os.environ, **own, "PYTHONPATH": str(ROOT)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAIRBOARD_")}
+    environment = {**inherited, **own, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", FILES]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     servers, settings, told = json.loads(done.stdout or done.stderr)
