@@ -1,8 +1,8 @@
 """`make attack`: the attacks at full size. Prints what became of each, and keeps it in docs/attacks.md.
 
 make attack                    all of them; about half an hour on two cores
-make attack ARGS='bursts'      one of them; docs/attacks.md stays as it is
-make attack ARGS='--part 100'  a hundredth of each
+make attack ARGS='bursts'      one of them
+make attack ARGS='--part 100'  a hundredth of each; docs/attacks.md stays as it is
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import random
 import string
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import jwt
@@ -93,17 +94,16 @@ MUTATORS: tuple[Mutator, ...] = (
 )
 
 
-def mutants(chance: random.Random, genuine: list[str], tries: int) -> list[tuple[str, str]]:
-    """So many tokens that none of the genuine ones is, each with the name of what was done to it."""
+def mutants(chance: random.Random, genuine: list[str]) -> Iterator[tuple[str, str]]:
+    """Tokens without end, of which none is a genuine one or as one before it, each with what was done to it."""
     known = set(genuine)
-    made: list[tuple[str, str]] = []
-    while len(made) < tries:
+    while True:
         mutator = chance.choice(MUTATORS)
         token, other = chance.sample(genuine, 2)
         mutant = mutator(chance, token, other)
         if mutant not in known:
-            made.append((mutator.__name__, mutant))
-    return made
+            known.add(mutant)
+            yield mutator.__name__, mutant
 
 
 def settings_nowhere() -> Settings:
@@ -133,9 +133,8 @@ def tokens_of_actions(tries: int, seed: int = 2) -> Outcome:
 def _accepted(chance: random.Random, genuine: list[str], tries: int, *readers: Reader) -> Counter[str]:
     """How many mutants were read, by what was done to them."""
     accepted: Counter[str] = Counter()
-    for start in range(0, tries, 10_000):
-        for name, mutant in mutants(chance, genuine, min(10_000, tries - start)):
-            accepted[name] += any(_reads(reader, mutant) for reader in readers)
+    for name, mutant in islice(mutants(chance, genuine), tries):
+        accepted[name] += any(_reads(reader, mutant) for reader in readers)
     return +accepted
 
 

@@ -7,6 +7,7 @@ import platform
 import re
 from datetime import UTC, datetime
 
+from drills.product import commit
 from tests.attacks.outcome import Outcome
 from tests.processes import ROOT
 
@@ -24,7 +25,8 @@ What each is against is in [security.md](security.md).
 def row(outcome: Outcome) -> str:
     """A line of the table."""
     held = "yes" if outcome.held else "**no**"
-    where = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    what = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}"
+    where = f"{what}, {os.cpu_count()} cores, Python {platform.python_version()}"
     cells = (
         outcome.attack,
         f"{outcome.tries:,}",
