@@ -65,7 +65,8 @@ beat_scheduler = "workers.beat:SteadyScheduler"
 beat_schedule = {
     "drain the outbox and mend the board": {
         "task": "maintenance.reconcile",
-        "schedule": 2.0,
+        # A placement that was lost is back within two seconds: this, and the time that the work itself takes.
+        "schedule": 1.5,
         "options": {"expires": 120, "ignore_result": True},
     },
     "look for accounts of one hand": {

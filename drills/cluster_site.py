@@ -11,6 +11,7 @@ import psycopg2
 from redis import Redis
 from redis.exceptions import RedisError
 
+from cli.embedded.identity import Identity
 from config.catalogue import BOARD
 from config.settings import PREFIX, Settings
 from deploy.local.cluster import Cluster
@@ -69,6 +70,11 @@ class ClusterSite:
     def broker(self) -> Hurtable:
         """Celery's Redis."""
         return self.parts["broker"]
+
+    @property
+    def identity(self) -> Identity | None:
+        """The same for each node."""
+        return self.parts[POSTGRES[0]].plan.identity
 
     @staticmethod
     def _named(found: object) -> str:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from cli.embedded.identity import Identity
 from config.settings import Settings
 from drills.link import Link
 from services.resources import Resources
@@ -65,6 +66,10 @@ class Site(Protocol):
     @property
     def broker(self) -> Hurtable:
         """Celery's Redis."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who runs PostgreSQL; None: who runs us."""
 
     def ask(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Ask PostgreSQL something, or change it, as its owner."""

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from cli.embedded import EmbeddedServer
+from cli.embedded.identity import Identity
 from cli.parts import PARTS
 from config.settings import Settings
 from drills.link import Link, Links
@@ -190,6 +191,11 @@ class StackSite:
     def settings(self) -> Settings:
         """Past all links."""
         return self.stack.settings
+
+    @property
+    def identity(self) -> Identity | None:
+        """Of the one server."""
+        return self.stack.postgres.identity
 
     def second(self, name: str) -> OwnPart:
         """Another process of the kind of a part, which does not run yet."""

@@ -40,7 +40,7 @@ def machine(scene: Scene) -> StackSite:
 def owner(scene: Scene) -> Iterator[Connection]:
     """A connection to PostgreSQL as its owner, in a transaction that is rolled back."""
     url = scene.site.settings.owner_url.replace("+psycopg2", "")
-    with closing(psycopg2.connect(url, connect_timeout=5)) as connection:
+    with closing(psycopg2.connect(url, connect_timeout=5, target_session_attrs="read-write")) as connection:
         yield connection
         connection.rollback()
 

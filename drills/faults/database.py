@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
+import psutil
 import psycopg2
 import psycopg2.errors
 
@@ -46,12 +47,17 @@ def cancel_commits(scene: Scene) -> None:
     with _set(scene, "synchronous_standby_names", "nobody"):
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         scene.wait(lambda: scene.site.ask(waiting)[0][0] != 0, "a commit that waits")
-        begun, cancelled = scene.load.now(), 0
-        while scene.load.now() < begun + scene.seconds(10, 4):
-            rows = scene.site.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-            cancelled += len(rows)
-            time.sleep(0.02)
-        scene.silent(begun)
+        cancel_what_waits(scene)
+
+
+def cancel_what_waits(scene: Scene) -> None:
+    """Cancel every commit that waits for a standby, for some seconds in which none can confirm."""
+    begun, cancelled = scene.load.now(), 0
+    while scene.load.now() < begun + scene.seconds(10, 4):
+        rows = scene.site.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        cancelled += len(rows)
+        time.sleep(0.02)
+    scene.silent(begun)
     scene.notes.append(f"{cancelled} commits cancelled")
     scene.require("commits that could be cancelled", holds=cancelled > 0)
 
@@ -94,16 +100,21 @@ def full_disk(scene: Scene) -> None:
 
 def _limit_files(scene: Scene, size: int | str) -> None:
     """Only who runs a process may limit it, so that root has to become PostgreSQL's user."""
-    program = shutil.which("prlimit")
+    program, identity = shutil.which("prlimit"), scene.site.identity
     assert program, "prlimit of util-linux is needed"
-    identity = machine(scene).stack.postgres.identity
-    for pid in scene.site.primary.pids:
+    for pid in filter(_is_postgres, scene.site.primary.pids):
         subprocess.run(
             [program, "--pid", str(pid), f"--fsize={size}:"],
             check=False,  # It may have ended meanwhile.
             capture_output=True,
             **(identity.popen_arguments() if identity else {}),
         )
+
+
+def _is_postgres(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).name().startswith("postgres")
+    return False
 
 
 def deadlocks(scene: Scene) -> None:

@@ -46,6 +46,16 @@ def lose_placements(scene: Scene) -> None:
         scene.require("a placement that was lost", holds=trap.times == 0)
 
 
+def cut_subscriptions(scene: Scene) -> None:
+    """Every subscription is cut at its server, again and again: what is published meanwhile reaches nobody."""
+    cut = 0
+    for _ in range(5):
+        cut += int(_redis(scene).execute_command("CLIENT", "KILL", "TYPE", "pubsub"))
+        scene.wait_for_more(10)
+    scene.notes.append(f"{cut} subscriptions cut")
+    scene.require("subscriptions that were cut", holds=cut > 0)
+
+
 def flush(scene: Scene) -> None:
     """FLUSHALL: an empty Redis that looks well."""
     _redis(scene).flushall()

@@ -12,12 +12,14 @@ import psycopg2
 
 from cli.embedded.server import LOCALHOST
 from deploy.local.places import ETCD, POSTGRES
+from deploy.local.process import Part
 from drills.cluster_site import ClusterSite
 from drills.faults.common import POSTS, contest, post_together, settled
+from drills.faults.database import cancel_what_waits, deadlocks, exhausted_pool, full_disk
 from drills.faults.edge import slowloris
-from drills.faults.memory import GREED, flush, out_of_memory, rebuild_while_writing
+from drills.faults.memory import GREED, cut_subscriptions, flush, out_of_memory, rebuild_while_writing
 from drills.faults.rolling import rolling
-from drills.faults.tasks import dead_beat
+from drills.faults.tasks import dead_beat, double, kill_workers
 from drills.load import SPARE_MS, Plan, round_of
 from drills.scene import Drill, Scene
 from models.database import UNCONFIRMED
@@ -108,10 +110,25 @@ def freeze_etcd(scene: Scene) -> None:
     scene.wait_for_more(20)
 
 
+def cancel_unconfirmed(scene: Scene) -> None:
+    """Both standbys are frozen, and whoever waits for one is cancelled."""
+    standbys = _standbys(_site(scene))
+    for part in standbys:
+        part.freeze()
+    scene.lasts(0.5)  # What a standby had received before may be confirmed still.
+    cancel_what_waits(scene)
+    for part in standbys:
+        part.thaw()
+
+
+def _standbys(site: ClusterSite) -> list[Part]:
+    primary = site.primary
+    return [site.parts[name] for name in POSTGRES if name != primary.name]
+
+
 def cut_from_standbys(scene: Scene) -> None:
     """Nobody is left who could confirm a commit, so none may be acknowledged."""
-    primary = _site(scene).primary
-    standbys = [scene.site.parts[name] for name in POSTGRES if name != primary.name]
+    standbys = _standbys(_site(scene))
     for part in standbys:
         part.freeze()
     begun = scene.load.now() + 0.2
@@ -183,13 +200,20 @@ DRILLS = (
     Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
     Drill("4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, plan=PLAN),
     Drill("4c", "etcd frozen for 30 s: nobody can tell who leads", freeze_etcd, GROUND, outage=5.0, plan=PLAN),
+    Drill("5", "a backend cancelled in COMMIT, both standbys frozen", cancel_unconfirmed, GROUND, plan=PLAN),
+    Drill("7a", "the primary's disk full", full_disk, GROUND, plan=PLAN),
+    Drill("7b", "deadlocks", deadlocks, GROUND, plan=PLAN),
+    Drill("7c", "a lock that every completion waits for", exhausted_pool, GROUND, plan=PLAN),
     Drill("8c", "FLUSHALL", flush, GROUND, redis=10.0, plan=PLAN),
     Drill("9b", "Redis's master out of memory", out_of_memory, GROUND, redis=10.0, plan=PLAN),
     Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
     Drill("10b", "Redis's master frozen until another leads", freeze_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
+    Drill("11", "workers killed in the midst of their tasks", kill_workers, GROUND, plan=PLAN),
+    Drill("12a", "tasks doubled", double, GROUND, plan=PLAN),
     Drill("12b", "both beats dead", dead_beat, GROUND, plan=PLAN),
     Drill("13", "rolling restart of all, leaders after a handover, the balancer reloaded", rolling, GROUND, plan=PLAN),
     Drill("14", "`fairboard rebuild` from a standby during writes", rebuild_while_writing, GROUND, plan=PLAN),
     Drill("16", "200 posts of one token while the primary's node dies", many_posts, GROUND, plan=PLAN),
+    Drill("17a", "subscriptions cut at Redis", cut_subscriptions, GROUND, plan=PLAN),
     Drill("17c", "slowloris at the balancer: 200 requests that never end", slowloris, GROUND, plan=PLAN),
 )

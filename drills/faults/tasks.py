@@ -10,7 +10,7 @@ from drills.scene import Drill, Scene
 
 LATE_SECONDS = 5.0
 """Longer than the outbox needs, so that a late placement meets a newer one."""
-DOUBLES = 100
+DOUBLES, KILLS = 100, 3
 
 
 def kill_after_receiving(scene: Scene) -> None:
@@ -35,19 +35,34 @@ def _kill_worker_at(scene: Scene, name: str, trap: Trap) -> None:
 
 def double_and_reorder(scene: Scene) -> None:
     """Every task many times over, and placements that arrive after newer ones."""
-    celery = Celery("drills", broker=scene.site.settings.celery_url)
-    celery.conf.task_ignore_result = True
     for person in scene.spare[:5]:
         _place_late(scene, person.user_id)
         scene.load.play(person, scene.load.token(person))
         scene.load.play(person, scene.load.token(person))
-    for _ in range(DOUBLES):
-        task, queue = scene.random.choice(
-            [("leaderboard.recompute", "leaderboard"), ("maintenance.reconcile", "maintenance")]
-        )
-        celery.send_task(task, queue=queue)
+    double(scene)
     scene.lasts(LATE_SECONDS + 1)
-    celery.close()
+
+
+def double(scene: Scene) -> None:
+    """Every task many times over."""
+    with Celery("drills", broker=scene.site.settings.celery_url) as celery:
+        celery.conf.task_ignore_result = True
+        for _ in range(DOUBLES):
+            task, queue = scene.random.choice(
+                [("leaderboard.recompute", "leaderboard"), ("maintenance.reconcile", "maintenance")]
+            )
+            celery.send_task(task, queue=queue)
+    scene.wait_for_more(20)
+
+
+def kill_workers(scene: Scene) -> None:
+    """Each worker is killed in the midst of what it does, again and again."""
+    for _ in range(KILLS):
+        for name in [name for name in scene.site.parts if name.startswith("worker-")]:
+            scene.lasts(scene.random.uniform(0.2, 1.0))
+            scene.site.parts[name].kill()
+            scene.site.parts[name].start()
+        scene.wait_for_more(20)
 
 
 def _place_late(scene: Scene, user_id: int) -> None:
