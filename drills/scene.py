@@ -151,6 +151,8 @@ def carry_out(site: Site, drill: Drill, seed: int, *, quick: bool = False, size:
 
     A drill that ends in an exception is judged as well, by what its clients saw until then; it has not held.
     """
+    # A node that came back a moment ago may confirm nothing yet: to take another one then is another drill.
+    assert until(site.whole, WAIT_SECONDS) is not None, "not every node follows"
     crowd = people.join(site.ask, site.settings, size.crowd)
     spare = people.join(site.ask, site.settings, 8)
     load = Load(

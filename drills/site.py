@@ -80,6 +80,9 @@ class Site(Protocol):
     def ready(self) -> bool:
         """Whether a request would be served now."""
 
+    def whole(self) -> bool:
+        """Whether one more of anything may be taken away."""
+
     def heal(self) -> None:
         """Start what has ended, thaw what is frozen, and let everything pass."""
 

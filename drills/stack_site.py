@@ -236,6 +236,10 @@ class StackSite:
         except httpx.TransportError:
             return False
 
+    def whole(self) -> bool:
+        """There is one of each."""
+        return True
+
     def heal(self) -> None:
         """All that `Stack.restart` does, and open links."""
         if self._links is not None:

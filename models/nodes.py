@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,8 +20,8 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from models.addresses import NoAddressError, with_addresses
 
-CONNECT_SECONDS = 1.0
-"""Longest wait for one node to let a client in."""
+CONNECT_SECONDS, LATER_SECONDS = 1.0, 0.5
+"""Longest wait for one node to let a client in, and for each other one after it."""
 SILENCE_SECONDS = 2.0
 """A node that did not answer in time is not asked again for this long, if there are others."""
 
@@ -41,6 +42,7 @@ class Node(NamedTuple):
     port: int
 
 
+_connect_seconds = ContextVar("connect seconds", default=CONNECT_SECONDS)
 _silent: dict[Node, float] = {}
 """Until when each node is left alone. All connections of a process learn from one that waited in vain."""
 
@@ -82,16 +84,22 @@ class Nodes:
         return [_node_of(arguments) for arguments in self._arguments]
 
     def connect(self) -> Any:
-        """A connection to the node that was the right one last, else to the next that is. Raises OperationalError."""
+        """A connection to the node that was the right one last, else to the next that is. Raises OperationalError.
+
+        Two nodes that are silent take no longer than CONNECT_SECONDS and LATER_SECONDS: somebody waits for the answer.
+        """
         if len(self._arguments) == 1:
             return psycopg2.connect(**with_addresses(self._arguments[0]))
         refusals: list[str] = []
+        _connect_seconds.set(CONNECT_SECONDS)
         for wanted in self._wanted:
             for number in self._order():
                 try:
                     connection = self._try(number, wanted)
                 except psycopg2.OperationalError as error:
                     refusals.append(str(error).strip())
+                    if isinstance(error, NoAnswerError):
+                        _connect_seconds.set(LATER_SECONDS)
                     continue
                 self._last = number
                 return connection
@@ -149,7 +157,7 @@ def wait_callback(wait: Wait, deadline: float) -> Callable[[Any], None]:
 
     def wait_for_answer(connection: Any) -> None:
         connecting = connection.status == extensions.STATUS_SETUP
-        end = time.monotonic() + (min(CONNECT_SECONDS, deadline) if connecting else deadline)
+        end = time.monotonic() + (min(_connect_seconds.get(), deadline) if connecting else deadline)
         while (state := connection.poll()) != extensions.POLL_OK:
             event = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
             # This process may have been held up itself: an answer that is there by now is taken.

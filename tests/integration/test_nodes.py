@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg2
@@ -39,6 +38,7 @@ from services.resources import Resources
 from services.review.cases import list_cases
 from tests.processes import open_folder
 from tests.support.ground import HastyPostgres, Servers, make_settings, opened
+from tests.support.hanging import hanging
 from tests.support.people import People, ranking
 from tests.support.stack import Stack, wait_for
 
@@ -138,21 +138,6 @@ def engine_of(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-@contextmanager
-def hanging() -> Iterator[tuple[str, list[object]]]:
-    """A server that lets clients connect and says nothing, as a frozen one does; and who came."""
-    came: list[object] = []
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ExitStack() as accepted:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    came.append(accepted.enter_context(listener.accept()[0]))
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}", came
-
-
 def port(engine: Engine) -> int:
     with autocommit(engine) as connection:
         return int(connection.execute(text("SELECT inet_server_port()")).scalar_one())
@@ -181,6 +166,21 @@ def test_a_node_that_hangs_is_asked_once_and_then_left_alone(pair: Pair) -> None
             engine.dispose()
             assert port(engine) == pair.primary.port
         assert len(came) == 1
+
+
+def test_two_nodes_that_hang_hold_nobody_up_for_the_time_of_two(pair: Pair) -> None:
+    waited: list[float] = []
+    with hanging() as (one, _), hanging() as (other, _), engine_of(pair.url(f"{one},{other}")) as engine:
+        callback = extensions.get_wait_callback()
+        assert callback
+
+        def wait(connection: object) -> None:
+            waited.append(nodes._connect_seconds.get())
+            callback(connection)
+
+        extensions.set_wait_callback(wait)
+        assert port(engine) == pair.primary.port
+    assert waited[:3] == [nodes.CONNECT_SECONDS, nodes.LATER_SECONDS, nodes.LATER_SECONDS]
 
 
 def test_an_answer_that_is_there_is_taken_however_late_it_is_looked_at(pair: Pair) -> None:
