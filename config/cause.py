@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import uuid
@@ -36,6 +37,8 @@ class Cause:
 
 cause: ContextVar[Cause] = ContextVar("cause", default=Cause())  # noqa: B039 -- it is frozen
 
+_arrived: ContextVar[float] = ContextVar("arrived", default=math.inf)
+
 
 def new_correlation_id() -> str:
     """A fresh id, short enough to read out."""
@@ -46,7 +49,13 @@ def begin(given: str = "") -> str:
     """Something begins under a caller's id if that is a plain one, since it goes into the log; else under a new one."""
     correlation = given if PLAIN.fullmatch(given) else new_correlation_id()
     cause.set(Cause(correlation))
+    _arrived.set(time.monotonic())
     return correlation
+
+
+def arrived() -> float:
+    """When the request that is answered now came in, by the monotonic clock; now, if there is none."""
+    return min(_arrived.get(), time.monotonic())
 
 
 def ring() -> Cause:

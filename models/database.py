@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, TimeoutError as PoolTimeoutError
 
 from config import tracing
+from config.cause import arrived
 from models.nodes import NoAnswerError, Nodes, engine_url, follows, poll, split_hosts, wait_callback
 from models.patience import Patience
 
@@ -130,7 +131,7 @@ def execute_once(engine: Engine, statement: str, parameters: Sequence[Any]) -> t
     For the hottest statements only. While one of several nodes hands over to another, it waits and says the statement
     again, so that has to be one that may be said twice. Raises DatabaseUnavailableError.
     """
-    begun = time.monotonic()
+    begun = arrived()  # What the request has waited for before counts as well.
     with tracing.span(statement[:60], db_system_name="postgresql", db_query_text=statement), translate_outage():
         while True:
             try:
