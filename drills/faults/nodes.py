@@ -30,6 +30,8 @@ NOTICED_SECONDS = 5.0
 """How soon readiness has to say that the primary is away."""
 SERVED_SECONDS = 25.0
 """How soon after that loss somebody's completion has to count again."""
+CAUGHT_UP = 3.0
+"""Until Redis is equal where standbys that were frozen have to catch up first: nothing is committed before that."""
 PATIENCE_SECONDS = 2.0
 """How long a commit may wait for a second node."""
 
@@ -198,9 +200,18 @@ DRILLS = (
     Drill("2", "the primary's node killed", kill_primary, GROUND, outage=30.0, plan=PLAN),
     Drill("3", "the primary's node frozen for 45 s, then thawed", freeze_primary, GROUND, outage=30.0, plan=PLAN),
     Drill("4a", "the primary cut from etcd: its Patroni hangs", cut_from_etcd, GROUND, outage=30.0, plan=PLAN),
-    Drill("4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, plan=PLAN),
+    Drill(
+        "4b", "both standbys frozen: nobody can confirm a commit", cut_from_standbys, GROUND, redis=CAUGHT_UP, plan=PLAN
+    ),
     Drill("4c", "etcd frozen for 30 s: nobody can tell who leads", freeze_etcd, GROUND, outage=5.0, plan=PLAN),
-    Drill("5", "a backend cancelled in COMMIT, both standbys frozen", cancel_unconfirmed, GROUND, plan=PLAN),
+    Drill(
+        "5",
+        "a backend cancelled in COMMIT, both standbys frozen",
+        cancel_unconfirmed,
+        GROUND,
+        redis=CAUGHT_UP,
+        plan=PLAN,
+    ),
     Drill("7a", "the primary's disk full", full_disk, GROUND, plan=PLAN),
     Drill("7b", "deadlocks", deadlocks, GROUND, plan=PLAN),
     Drill("7c", "a lock that every completion waits for", exhausted_pool, GROUND, plan=PLAN),
