@@ -88,10 +88,10 @@ class Nodes:
 
         Two nodes that are silent take no longer than CONNECT_SECONDS and LATER_SECONDS: somebody waits for the answer.
         """
+        _connect_seconds.set(CONNECT_SECONDS)
         if len(self._arguments) == 1:
             return psycopg2.connect(**with_addresses(self._arguments[0]))
         refusals: list[str] = []
-        _connect_seconds.set(CONNECT_SECONDS)
         for wanted in self._wanted:
             for number in self._order():
                 try:
