@@ -12,7 +12,7 @@ FAKES := ^(tests/|requirements/.*\.txt|bench/peers/|docs/evaluation/)|\.json$$
 NO_WORDS := --disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .DEFAULT_GOAL := help
-.PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild fuzz sbom help run cluster test test-cluster lint format bench bench-live evaluate pictures lock clean check-monitoring
+.PHONY: advisories attack audit drill drill-quick drill-long drill-soak drill-rebuild drill-upgrade fuzz sbom help run cluster test test-cluster lint format bench bench-live evaluate pictures lock clean check-monitoring
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ drill-soak: .venv/.installed-dev ## Faults drawn at random while memory and conn
 
 drill-rebuild: .venv/.installed-dev ## How long a rebuild of a million players takes while people play
 	$(BIN)/python -m drills.rebuild $(ARGS)
+
+drill-upgrade: .venv/.installed-dev ## From a former version to this one and back under load (ARGS='--former v1.0.0')
+	$(BIN)/python -m drills.upgrade $(ARGS)
 
 pictures: .venv/.installed-dev ## Take the pictures of docs/images anew
 	$(BIN)/python -m tests.browser.pictures

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 
 import psycopg2
 from redis import Redis
@@ -23,7 +24,7 @@ from drills.site import Hurtable
 from drills.truth import until
 from services.resources import Resources, for_background
 from services.verify import verify
-from tests.processes import open_folder
+from tests.processes import ROOT, open_folder
 
 MORE = {"FAIRBOARD_AUTH_ADDRESS_LIMIT": "0"}
 HEAL_SECONDS = 120.0
@@ -158,8 +159,8 @@ class ClusterSite:
 
 
 @contextmanager
-def cluster_site() -> Iterator[ClusterSite]:
-    """A cluster in a folder that is removed afterwards."""
-    with open_folder() as folder, Cluster(folder, MORE) as cluster:
+def cluster_site(tree: Path = ROOT) -> Iterator[ClusterSite]:
+    """A cluster in a folder that is removed afterwards, whose Fairboard runs from a source tree."""
+    with open_folder() as folder, Cluster(folder, MORE, tree) as cluster:
         cluster.wait_ready()
         yield ClusterSite(cluster)

@@ -23,14 +23,15 @@ def commit(root: Path = ROOT) -> str:
     Looked up once: servers run what they have loaded, whatever is edited meanwhile.
     """
     try:
-        if _git(root, "status", "--porcelain", "--", *PRODUCT):
+        if git(root, "status", "--porcelain", "--", *PRODUCT):
             return CHANGED
-        return _git(root, "log", "-1", "--abbrev=8", "--format=%h", "--", *PRODUCT) or UNKNOWN
+        return git(root, "log", "-1", "--abbrev=8", "--format=%h", "--", *PRODUCT) or UNKNOWN
     except (OSError, subprocess.CalledProcessError):
         return UNKNOWN
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
+    """What Git says. Raises OSError without it, CalledProcessError where it refuses."""
     program = shutil.which("git") or "git"
     done = subprocess.run([program, *arguments], cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -18,6 +18,9 @@ FIRST_PORT = 10_000
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 START_SECONDS = 60.0
 
+_given: set[int] = set()
+"""Ports that this process has been told of: nothing may listen there yet, and a second server must not be given one."""
+
 
 class EmbeddedServerError(Exception):
     """An embedded server cannot be started; the message says why and what to do."""
@@ -142,7 +145,7 @@ class EmbeddedServer(ABC):
 
 
 def free_port(host: str = LOCALHOST) -> int:
-    """A port that nothing listens on now.
+    """A port that nothing listens on now, and that was not given before.
 
     It is none of those that the kernel gives to outgoing connections: a client that tries again and again to reach a
     killed server on such a port ends up connected to itself, and the server cannot come back.
@@ -150,7 +153,8 @@ def free_port(host: str = LOCALHOST) -> int:
     ephemeral = EPHEMERAL_PORTS.read_text().split()[0] if EPHEMERAL_PORTS.exists() else "32768"
     for _ in range(200):
         port = random.randrange(FIRST_PORT, max(int(ephemeral), FIRST_PORT + 5000))
-        if is_free(port, host):
+        if port not in _given and is_free(port, host):
+            _given.add(port)
             return port
     raise EmbeddedServerError(f"no free port was found on {host}")
 

@@ -26,11 +26,14 @@ class ClusterError(Exception):
 class Cluster:
     """All parts on free ports of this machine, in one folder. What is in the folder is kept and used again.
 
-    `settings` are given to every part besides the cluster's own: `{"FAIRBOARD_AUTH_ADDRESS_LIMIT": "0"}`.
-    Nothing is restarted unless it is started again; a Patroni restarts its own PostgreSQL.
+    `settings` are given to every part besides the cluster's own: `{"FAIRBOARD_AUTH_ADDRESS_LIMIT": "0"}`; `root` is the
+    source tree that Fairboard runs from. Nothing is restarted unless it is started again; a Patroni restarts its own
+    PostgreSQL.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({}), root: Path = ROOT) -> None:
+        self.root = root
+        """The source tree of `command`. Each part has one of its own, which is the same at first."""
         self.places = Places(folder)
         self.environment = topology.environment(self.places, settings)
         """Of a client process such as `fairboard verify`, and of every part."""
@@ -41,7 +44,9 @@ class Cluster:
 
     def _parts(self, plans: Iterator[supervisor.Part]) -> dict[str, Part]:
         logs = self.places.logs
-        return {plan.name: Part(plan, self.environment, logs / f"{plan.name}.log", self._guard) for plan in plans}
+        return {
+            plan.name: Part(plan, self.environment, logs / f"{plan.name}.log", self._guard, self.root) for plan in plans
+        }
 
     @property
     def url(self) -> str:
@@ -101,8 +106,8 @@ class Cluster:
         """Run a `fairboard` command to its end. Raises ClusterError if it fails."""
         result = subprocess.run(
             found("fairboard", *arguments),
-            cwd=ROOT,
-            env=self.environment,
+            cwd=self.root,
+            env={"PYTHONPATH": str(self.root), **self.environment},
             input=text,
             capture_output=True,
             text=True,

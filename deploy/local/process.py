@@ -32,14 +32,17 @@ class Part:
         guard: Guard | None = None,
         root: Path = ROOT,
     ) -> None:
-        """Nothing is started. The guard ends what is left should this process be killed; `root` is the source tree."""
+        """Nothing is started. The guard ends what is left should this process be killed.
+
+        `root` is the source tree, which may be another one at the next start.
+        """
         self.plan = plan
         self.name = plan.name
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = environment | dict(plan.environment)
         self._guard = guard
-        self._root = root
+        self.root = root
 
     def start(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         """Start, or start again on the same data, with more in its environment. Harmless while it runs."""
@@ -52,8 +55,8 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self._root,
-                env={**self._environment, **variables},
+                cwd=self.root,
+                env={"PYTHONPATH": str(self.root), **self._environment, **variables},
                 start_new_session=True,
                 preexec_fn=die_with_parent(self.plan.death_signal),  # noqa: PLW1509 -- two system calls, no locks
                 **(self.plan.identity.popen_arguments() if self.plan.identity else {}),

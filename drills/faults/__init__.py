@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drills.faults import clocks, database, edge, memory, nodes, tasks
+from drills.faults import clocks, database, edge, memory, nodes, partition, tasks
 from drills.scene import Drill
 
 ON_ONE_MACHINE: tuple[Drill, ...] = (
@@ -14,5 +14,5 @@ ON_ONE_MACHINE: tuple[Drill, ...] = (
 )
 """What can be done to one of each."""
 
-ON_THE_CLUSTER: tuple[Drill, ...] = nodes.DRILLS
+ON_THE_CLUSTER: tuple[Drill, ...] = (*nodes.DRILLS, *partition.DRILLS)
 """What needs several nodes."""

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 -- a class with a lower-case name
 
+from drills.cluster_site import ClusterSite
 from drills.history import ALREADY_USED, Attempt, Outcome
 from drills.people import Person
 from drills.scene import Scene
@@ -33,6 +34,12 @@ def argument(value: int) -> bytes:
 def machine(scene: Scene) -> StackSite:
     """The site of a drill that needs links or processes of one machine."""
     assert isinstance(scene.site, StackSite)
+    return scene.site
+
+
+def cluster(scene: Scene) -> ClusterSite:
+    """The site of a drill that needs several nodes."""
+    assert isinstance(scene.site, ClusterSite)
     return scene.site
 
 

@@ -14,7 +14,7 @@ from cli.embedded.server import LOCALHOST
 from deploy.local.places import ETCD, POSTGRES
 from deploy.local.process import Part
 from drills.cluster_site import ClusterSite
-from drills.faults.common import POSTS, contest, post_together, settled
+from drills.faults.common import POSTS, cluster, contest, post_together, settled
 from drills.faults.database import cancel_what_waits, deadlocks, exhausted_pool, full_disk
 from drills.faults.edge import slowloris
 from drills.faults.memory import GREED, cut_subscriptions, flush, out_of_memory, rebuild_while_writing
@@ -36,14 +36,9 @@ PATIENCE_SECONDS = 2.0
 """How long a commit may wait for a second node."""
 
 
-def _site(scene: Scene) -> ClusterSite:
-    assert isinstance(scene.site, ClusterSite)
-    return scene.site
-
-
 def kill_postmaster(scene: Scene) -> None:
     """PostgreSQL alone; its Patroni starts it again."""
-    part = _site(scene).primary
+    part = cluster(scene).primary
     assert part.plan.pid_file is not None
     os.kill(int(part.plan.pid_file.read_text().split()[0]), signal.SIGKILL)
     scene.lasts(1.0)
@@ -52,7 +47,7 @@ def kill_postmaster(scene: Scene) -> None:
 
 def kill_primary(scene: Scene) -> None:
     """Patroni and PostgreSQL: a standby takes over, and the old primary comes back as a standby."""
-    part = _site(scene).primary
+    part = cluster(scene).primary
     part.kill()
     _served_by_another(scene, part.name)
     part.start()
@@ -60,7 +55,7 @@ def kill_primary(scene: Scene) -> None:
 
 def freeze_primary(scene: Scene) -> None:
     """Frozen for 45 s, then thawed in a world that has moved on."""
-    part = _site(scene).primary
+    part = cluster(scene).primary
     part.freeze()
     begun = time.monotonic()
     _served_by_another(scene, part.name)
@@ -71,15 +66,15 @@ def freeze_primary(scene: Scene) -> None:
 
 def cut_from_etcd(scene: Scene) -> None:
     """The primary's Patroni hangs, so that its lease runs out while its PostgreSQL takes connections as before."""
-    part = _site(scene).primary
+    part = cluster(scene).primary
     assert part.process is not None
     os.kill(part.process.pid, signal.SIGSTOP)
     begun = time.monotonic()
-    scene.wait(lambda: _site(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
+    scene.wait(lambda: cluster(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
     led = time.monotonic() - begun
-    confirmed = _confirms(_site(scene), part.name)
+    confirmed = _confirms(cluster(scene), part.name)
     scene.wait_for_more(20)  # The old one still takes connections, but nobody confirms its commits.
-    confirmed = confirmed or _confirms(_site(scene), part.name)
+    confirmed = confirmed or _confirms(cluster(scene), part.name)
     scene.require("no commit that is confirmed by the node that was cut off", holds=not confirmed)
     scene.notes.append(f"another primary after {led:.1f} s; until then the one that was cut off served on")
     part.thaw()
@@ -114,7 +109,7 @@ def freeze_etcd(scene: Scene) -> None:
 
 def cancel_unconfirmed(scene: Scene) -> None:
     """Both standbys are frozen, and whoever waits for one is cancelled."""
-    standbys = _standbys(_site(scene))
+    standbys = _standbys(cluster(scene))
     for part in standbys:
         part.freeze()
     scene.lasts(0.5)  # What a standby had received before may be confirmed still.
@@ -130,7 +125,7 @@ def _standbys(site: ClusterSite) -> list[Part]:
 
 def cut_from_standbys(scene: Scene) -> None:
     """Nobody is left who could confirm a commit, so none may be acknowledged."""
-    standbys = _standbys(_site(scene))
+    standbys = _standbys(cluster(scene))
     for part in standbys:
         part.freeze()
     begun = scene.load.now() + 0.2
@@ -142,10 +137,10 @@ def cut_from_standbys(scene: Scene) -> None:
 
 def freeze_redis(scene: Scene) -> None:
     """The master hangs, another takes over, and the old one comes back and has to follow. Limits have to outlive it."""
-    master = _site(scene).board
+    master = cluster(scene).board
     scene.load.burst(scene.spare[0], GREED)
     master.freeze()
-    scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.wait(lambda: cluster(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
     scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(30)
     master.thaw()
@@ -155,10 +150,10 @@ def freeze_redis(scene: Scene) -> None:
 
 def kill_redis(scene: Scene) -> None:
     """The master is killed, and comes back as a replica. Limits have to outlive it."""
-    master = _site(scene).board
+    master = cluster(scene).board
     scene.load.burst(scene.spare[0], GREED)
     master.kill()
-    scene.wait(lambda: _site(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
+    scene.wait(lambda: cluster(scene).cluster.redis_master() not in {None, master.name}, "another master", 60)
     scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(20)
     master.start()
@@ -166,7 +161,7 @@ def kill_redis(scene: Scene) -> None:
 
 def many_posts(scene: Scene) -> None:
     """200 posts of one token through the balancer while the primary's node dies, and again once another one leads."""
-    person, part = scene.spare[0], _site(scene).primary
+    person, part = scene.spare[0], cluster(scene).primary
     token = scene.load.token(person)
     scene.lasts((round_of(token) + SPARE_MS) / 1000)
     killer = threading.Timer(scene.random.uniform(0.0, 0.2), part.kill)
@@ -186,7 +181,7 @@ def _served_by_another(scene: Scene, name: str) -> None:
     begun = load.now()
     scene.wait(lambda: not scene.site.ready(), "readiness that says no", 30)
     noticed = load.now() - begun
-    scene.wait(lambda: _site(scene).cluster.primary() not in {None, name}, "another primary", 60)
+    scene.wait(lambda: cluster(scene).cluster.primary() not in {None, name}, "another primary", 60)
     scene.wait_for_more(5)
     # The clients' own time: to ask a frozen node who leads takes two seconds each time, which nobody else waits for.
     served = load.history.resumed(begun, load.now()) - begun

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 import httpx
 import jwt
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.support.players import Player, claims_of, log_in, token_for
 from tests.support.problems import assert_problem
@@ -168,22 +171,53 @@ def test_a_session_ends_when_its_time_is_over(stack: Stack, player: Player) -> N
 
 
 def test_keys_can_be_rotated(stack: Stack, player: Player) -> None:
-    """The first key signs, the others still verify; the same for action tokens."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415
+    """Step by step as docs/production.md says: what one server makes is good at all others, until the last step."""
+    jwts = stack.settings.jwt_secret[0], "n" * 40
+    sealing = stack.settings.token_keys[0], Fernet.generate_key().decode()
+    with ExitStack() as running:
 
+        def url(*order: int) -> str:
+            signs, seals = ",".join(jwts[key] for key in order), ",".join(sealing[key] for key in order)
+            return running.enter_context(stack.another_web(JWT_SECRET=signs, TOKEN_KEYS=seals)).url
+
+        behind, first, alone = url(0, 1), url(1, 0), url(1)
+        assert_accepted(running.enter_context(closing(log_in(stack, player.username, url=behind))), stack.url)
+        assert_accepted(player, behind)
+        assert_accepted(player, first)
+        renewed = running.enter_context(closing(log_in(stack, player.username, url=first)))
+        assert_accepted(renewed, behind)
+        with at(renewed, stack.url) as too_early:
+            assert_problem(too_early.get("/api/me"), 401, "INVALID_TOKEN")
+        player.forget_limits()
+        assert_accepted(renewed, alone)
+        assert_ended(player, renewed, alone)
+
+
+@contextmanager
+def at(player: Player, url: str) -> Iterator[Player]:
+    """The same player, who asks another server."""
+    with httpx.Client(base_url=url, timeout=20, trust_env=False) as http:
+        yield replace(player, url=url, http=http)
+
+
+def assert_accepted(player: Player, url: str) -> None:
+    """A session and an action token of one server are good at another."""
     token = player.ripe_token()
-    secrets = {
-        "JWT_SECRET": "n" * 40 + "," + stack.settings.jwt_secret[0],
-        "TOKEN_KEYS": Fernet.generate_key().decode() + "," + stack.settings.token_keys[0],
-    }
-    with stack.another_web(**secrets) as web, httpx.Client(base_url=web.url, timeout=20, trust_env=False) as http:
-        assert http.get("/api/me", headers=player.headers).status_code == 200
-        player.http, old = http, player.http
-        assert player.complete(token).status_code == 200
-        renewed = log_in(stack, player.username, url=web.url)
-        player.http = old
-        assert_problem(old.get("/api/me", headers=renewed.headers), 401, "INVALID_TOKEN")
-        renewed.close()
+    with at(player, url) as there:
+        assert there.get("/api/me").status_code == 200
+        answer = there.complete(token)
+        assert answer.status_code == 200, answer.text
+
+
+def assert_ended(player: Player, renewed: Player, url: str) -> None:
+    """Where the old key is gone, its sessions and action tokens are those of a stranger."""
+    token = player.ripe_token()
+    with at(player, url) as there:
+        assert_problem(there.get("/api/me"), 401, "INVALID_TOKEN")
+        there.access = player.refresh
+        assert_problem(there.post("/api/auth/refresh"), 401, "INVALID_TOKEN")
+    with at(renewed, url) as there:
+        assert_problem(there.complete(token), 400, "ACTION_TOKEN_INVALID")
 
 
 @pytest.mark.parametrize("case", ["alg none", "another key", "the refresh token", "an unknown session"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,7 @@ from cli.embedded import (
     free_port,
 )
 from cli.embedded.identity import NOBODY, Identity, home_for
+from cli.embedded.server import LOCALHOST
 from tests.processes import Program, open_folder, python, wait_gone
 
 HOLDER = """
@@ -203,6 +205,15 @@ def test_servers_end_with_whoever_started_them_even_after_kill_9(folder: Path) -
 def test_a_free_port_is_none_of_those_for_outgoing_connections() -> None:
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert all(free_port() < lowest for _ in range(50))
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers are told of their ports before any of them listens."""
+    with socket.create_server((LOCALHOST, 0)) as server:
+        other = server.getsockname()[1]
+    drawn = iter([free_port(), other])
+    monkeypatch.setattr("random.randrange", lambda *_: next(drawn))
+    assert free_port() == other
 
 
 @as_root
