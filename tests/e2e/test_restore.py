@@ -52,7 +52,9 @@ def test_the_documented_commands_bring_everything_back(tmp_path: Path) -> None:
         for part in stack.parts.values():
             part.stop()
         stack.resources().engine.dispose()
-        assert "All is well" in run(stack, tmp_path, documented("CREATE DATABASE restored"))
+        for _ in range(2):  # As at the second restore of a server's life.
+            assert "All is well" in run(stack, tmp_path, documented("CREATE DATABASE restored"))
+            run(stack, tmp_path, documented("DROP DATABASE broken"))
         for part in stack.parts.values():
             part.start()
         stack.wait_until_ready()
