@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from cli.failure import Failure
 from config.catalogue import BOARD
 from config.settings import get_settings
 from services.leaderboard.board import publish
@@ -46,7 +47,8 @@ def verify() -> None:
 def rebuild() -> None:
     """Fill the board in Redis from PostgreSQL, while both are in use.
 
-    Exit code 0 if it is filled, 1 if another rebuild took over, 2 if PostgreSQL or Redis did not answer.
+    Exit code 0 if it is filled, 1 if another rebuild took over, 2 if PostgreSQL or Redis did not answer or there is no
+    room in Redis.
     """
     resources = for_background(get_settings())
     with progress_bars() as bars:
@@ -54,7 +56,7 @@ def rebuild() -> None:
         try:
             loaded = rebuild_board(resources, BOARD, lambda done, total: bars.update(task, completed=done, total=total))
         except NoRoomError as error:
-            raise click.ClickException(f"Nothing was changed: {error}.") from error
+            raise Failure(f"Nothing was changed: {error}.") from error
     if loaded is None:
         click.echo("Another rebuild took over; nothing was changed by this one.")
         sys.exit(1)

@@ -74,7 +74,9 @@ class Nodes:
         """
         own = {**arguments, **({"dbname": database} if database else {})}
         urls = (*split_hosts(url), *(split_hosts(primary) if primary else ()))
-        self._arguments = [_arguments_of(one) | own for one in urls]
+        all_arguments = [_arguments_of(one) | own for one in urls]
+        # Both URLs may name the same nodes, and each is to be tried once in a turn.
+        self._arguments = list({_node_of(one): one for one in all_arguments}.values())
         self._wanted = ("standby", "read-write", "any") if standby else ("read-write",)
         self._last = 0
 

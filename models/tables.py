@@ -74,6 +74,7 @@ class Session(Base):
     __table_args__ = (
         Index("ix_sessions_user_id", "user_id"),
         Index("ix_sessions_expires_at", "expires_at"),
+        Index("ix_sessions_revoked_at", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
         # Without those that came from nowhere, which are of no use and make a hash index slow: all lie in one bucket.
         Index("ix_sessions_address", "address", postgresql_using="hash", postgresql_where=text("address <> ''")),
         Index(

@@ -12,10 +12,10 @@ import hmac
 import json
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -262,16 +262,17 @@ def forget_ended_lately(resources: Resources) -> None:
     for begin in range(0, len(commands), MAX_ASKED):
         resources.quick.call(*commands[begin : begin + MAX_ASKED])
     for user_id, ids in suspended:
-        refresh_cache(resources, user_id, ids, SUSPENDED)
+        refresh_cache(resources, user_id, dict.fromkeys(ids, datetime.max.replace(tzinfo=UTC)), SUSPENDED)
 
 
-def refresh_cache(resources: Resources, user_id: int, sessions: Iterable[uuid.UUID], value: str) -> None:
-    """Overwrite what the cache says of a player's sessions that are not revoked, and end the sockets of a player who
+def refresh_cache(resources: Resources, user_id: int, sessions: Mapping[uuid.UUID, datetime], value: str) -> None:
+    """Overwrite what the cache says of a player's sessions that are not revoked, each for no longer than until its end.
 
-    is suspended. Raises RedisUnavailableError.
+    Ends the sockets of a player who is suspended. Raises RedisUnavailableError.
     """
-    keys = [session_key(user_id, session_id) for session_id in sessions]
-    resources.refresh_sessions_script(keys, (value, CACHE_SECONDS))
+    keys, now = [session_key(user_id, session_id) for session_id in sessions], datetime.now(UTC)
+    lives = [min(max((end - now).total_seconds(), 0.001), CACHE_SECONDS) for end in sessions.values()]
+    resources.refresh_sessions_script(keys, (value, *(int(life * 1_000) for life in lives)))
     if value == SUSPENDED:
         resources.quick.call(_announcement(user_id, None, "suspended"))
 

@@ -45,7 +45,7 @@ _MARK = text(
 _READ_MARK = text("SELECT rebuild_mark FROM boards WHERE name = :board")
 NO_ROOM = (
     "there is no room in Redis for a second copy of the board, which a rebuild needs for a moment; "
-    "raise maxmemory of the board's Redis (CONFIG SET does it while it runs)"
+    "raise maxmemory of the board's Redis (CONFIG SET does it while it runs), after what its container may hold"
 )
 Progress = Callable[[int, int], None]
 """Called with the players done and their number."""

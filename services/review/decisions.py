@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -59,7 +60,9 @@ _SET_ACCOUNT_STATUS = text("""
 """
 _SET_HIDDEN = text("SELECT set_hidden(id, status = 'suspended' OR is_held(id)) FROM users WHERE id = :id")
 _ACCOUNT = text("SELECT status, role, username FROM users WHERE id = :id")
-_SESSIONS = text("SELECT id FROM sessions WHERE user_id = :id AND revoked_at IS NULL AND expires_at > now()")
+_SESSIONS = text(
+    "SELECT id, expires_at FROM sessions WHERE user_id = :id AND revoked_at IS NULL AND expires_at > now()"
+)
 _BOARDS = text("SELECT board FROM standings WHERE user_id = :id")
 
 
@@ -180,8 +183,8 @@ def _tell_sessions(resources: Resources, user_id: int) -> None:
         sessions.refresh_cache(resources, user_id, open_sessions, value)
 
 
-def _account(resources: Resources, user_id: int) -> tuple[str, list[uuid.UUID]]:
-    """What the cache is to say, and of which sessions."""
+def _account(resources: Resources, user_id: int) -> tuple[str, dict[uuid.UUID, datetime]]:
+    """What the cache is to say, of which sessions, and when these end."""
     with autocommit(resources.engine) as connection:
         value = sessions.cache_value(*connection.execute(_ACCOUNT, {"id": user_id}).one())
-        return value, sorted(connection.execute(_SESSIONS, {"id": user_id}).scalars())
+        return value, {row.id: row.expires_at for row in connection.execute(_SESSIONS, {"id": user_id})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from services.sessions import Player
 from tests.support.people import People
 from web.sockets import channel
 from web.sockets.channel import Channel
+
+LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 class Stop(Exception):  # noqa: N818 -- no error: the test has heard enough
@@ -63,8 +66,8 @@ def test_boards_and_ended_sessions_are_heard(resources: Resources, people: Peopl
         people.complete(player, "reaction")
         publish(resources, BOARD)
         sessions.revoke(resources, player.user_id, player.session_id)
-        sessions.refresh_cache(resources, other.user_id, [other.session_id], sessions.SUSPENDED)
-        sessions.refresh_cache(resources, other.user_id, [other.session_id], "+active|player|name")
+        sessions.refresh_cache(resources, other.user_id, {other.session_id: LATER}, sessions.SUSPENDED)
+        sessions.refresh_cache(resources, other.user_id, {other.session_id: LATER}, "+active|player|name")
 
     ear = Ear(act, 3)
     with pytest.raises(Stop):

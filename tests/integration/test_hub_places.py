@@ -105,6 +105,22 @@ def test_who_holds_too_many_sockets_keeps_nobody_else_waiting(house: House, peop
         gevent.sleep(0.01)
 
 
+def test_while_redis_is_away_a_process_counts_those_who_come_at_once(
+    house: House, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them was within the limit when Redis was asked, and all wait for it together."""
+
+    def unheard(*_: object) -> bool:
+        gevent.sleep(0.001)
+        return True
+
+    monkeypatch.setattr(socket_leases, "hold", unheard)
+    limit = resources.settings.sockets_per_player
+    came = [gevent.spawn(house.come) for _ in range(limit + 5)]
+    gevent.joinall(came)
+    assert sum(each.value for each in came) == limit
+
+
 def test_a_place_that_is_given_back_while_it_is_renewed_is_free(
     house: House, resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cli.board import rebuild as rebuild_command
 from config.catalogue import BOARD
 from services.leaderboard import rebuild as rebuilding
 from services.leaderboard.keys import BoardKeys
@@ -92,6 +94,16 @@ def test_a_redis_that_is_full_before_anybody_has_looked_is_cleared_at_once(
         rebuild(resources, BOARD)
     assert left_behind(resources) == {KEYS.no_room.encode()}
     wait_for(lambda: may_play(resources))
+
+
+@pytest.mark.usefixtures("full")
+def test_the_command_says_what_to_do_and_that_nobody_else_did_it(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.board.get_settings", lambda: resources.settings)
+    monkeypatch.setattr("cli.board.for_background", lambda settings: resources)
+    done = CliRunner().invoke(rebuild_command)
+    assert (done.exit_code, "maxmemory" in done.output) == (2, True), done.output
 
 
 @pytest.mark.usefixtures("full")

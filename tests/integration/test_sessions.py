@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
@@ -275,11 +276,19 @@ def test_a_slow_reader_cannot_bring_a_revoked_session_back(resources: Resources,
 def test_overwriting_the_cache_brings_no_revoked_session_back(resources: Resources, player: Player) -> None:
     """A decision of the review that listed the sessions before one of them was revoked."""
     revoke(resources, player)
-    sessions.refresh_cache(
-        resources, player.user_id, [player.session_id], sessions.cache_value("active", "player", "x")
-    )
+    later = {player.session_id: datetime.now(UTC) + timedelta(days=1)}
+    sessions.refresh_cache(resources, player.user_id, later, sessions.cache_value("active", "player", "x"))
     with pytest.raises(InvalidToken):
         authenticate(resources, player)
+
+
+def test_what_a_decision_tells_the_cache_lives_no_longer_than_the_session(
+    resources: Resources, people: People, analyst: Player, player: Player
+) -> None:
+    key = sessions.session_key(player.user_id, player.session_id)
+    people.execute("UPDATE sessions SET expires_at = now() + interval '20 s' WHERE id = :id", id=player.session_id)
+    decide(resources, analyst, people.suspect(player), "clear", "an honest one")
+    assert 0 < resources.redis.pttl(key) <= 20_000
 
 
 def test_what_ended_does_not_come_back_with_an_older_redis(

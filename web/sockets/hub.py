@@ -169,11 +169,18 @@ class Hub:
         return not member.closing and self._hold(member, user_id)
 
     def _hold(self, member: Member, user_id: int) -> bool:
-        held = len(self._players.get(user_id, ()))
-        if held >= self._resources.settings.sockets_per_player:
+        if self._is_full(user_id):
             return False
         with self._places_asked:
-            return self._places.hold(member, user_id)
+            if not self._places.hold(member, user_id):
+                return False
+        if self._is_full(user_id):  # Others came in while Redis was asked, which lets everybody in while it is away.
+            self._places.free(member)
+            return False
+        return True
+
+    def _is_full(self, user_id: int) -> bool:
+        return len(self._players.get(user_id, ())) >= self._resources.settings.sockets_per_player
 
     def _leave_player(self, member: Member) -> None:
         if member.user_id is None:
