@@ -1,14 +1,17 @@
-"""A partition between two parts, as a network has them: the primary's Patroni loses etcd, which all others reach."""
+"""Partitions: a leader is cut from those who choose it, and from nobody else."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import Any
 
 import httpx
+from redis import Redis
 
-from deploy.local.places import ETCD, POSTGRES
+from deploy.local.places import ETCD, POSTGRES, SENTINELS
 from drills.faults.common import cluster
+from drills.faults.memory import GREED
 from drills.faults.nodes import GROUND, PLAN
 from drills.faults.rolling import restart, step, switch_over
 from drills.link import Links
@@ -74,6 +77,38 @@ def _told(scene: Scene, name: str) -> dict[str, Any]:
     return said
 
 
+def cut_master_from_sentinels(scene: Scene) -> None:
+    """The Sentinels are not let in to the master, call it dead and choose another. Its clients are with it as before.
+
+    Its password is changed, which only those feel who connect anew, and the Sentinels' connections are ended. It may
+    take no write that the other does not have: with its replicas gone it takes none at all. Limits have to outlive it.
+    """
+    nodes, master = cluster(scene).cluster, cluster(scene).board.name
+    password = nodes.places.secrets["REDIS_PASSWORD"]
+    scene.load.burst(scene.spare[0], GREED)
+    with Redis(
+        port=nodes.ports[master], password=password, socket_timeout=5, protocol=2, single_connection_client=True
+    ) as held:
+        try:
+            _shut_sentinels_out(scene, held)
+            scene.wait(lambda: nodes.redis_master() not in {None, master}, "another master", 60)
+            scene.load.burst(scene.spare[0], GREED)
+            scene.wait_for_more(30)
+            scene.require("a former master that knows of no other", holds=held.info("replication")["role"] == "master")
+        finally:
+            held.config_set("requirepass", password)
+    scene.load.burst(scene.spare[0], GREED)
+    scene.wait_for_more(10)
+
+
+def _shut_sentinels_out(scene: Scene, held: Redis) -> None:
+    held.config_set("requirepass", secrets.token_hex(16))
+    watching = [client["id"] for client in held.client_list() if client["name"].startswith("sentinel-")]
+    for each in watching:
+        held.client_kill_filter(_id=each)
+    scene.require("Sentinels that were cut off", holds=len(watching) >= len(SENTINELS))
+
+
 DRILLS = (
     Drill(
         "4d",
@@ -81,6 +116,15 @@ DRILLS = (
         cut_network_to_etcd,
         GROUND,
         outage=5.0,
+        plan=PLAN,
+    ),
+    Drill(
+        "10c",
+        "Redis's master cut from the Sentinels, its clients not",
+        cut_master_from_sentinels,
+        GROUND,
+        outage=5.0,
+        redis=10.0,
         plan=PLAN,
     ),
 )
