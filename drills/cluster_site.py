@@ -143,7 +143,10 @@ class ClusterSite:
             return dict(redis.info("replication"))
 
     def heal(self) -> None:
-        """Every part up and every server of Fairboard ready."""
+        """Every part up and every server of Fairboard ready. Our own connections may be with a former master."""
+        if "_resources" in self.__dict__:
+            self._resources.redis.connection_pool.disconnect()
+            self._resources.quick.forget_idle()
         for part in self.parts.values():
             part.thaw()
             part.start()

@@ -74,9 +74,11 @@ class Nodes:
         """
         own = {**arguments, **({"dbname": database} if database else {})}
         urls = (*split_hosts(url), *(split_hosts(primary) if primary else ()))
-        all_arguments = [_arguments_of(one) | own for one in urls]
-        # Both URLs may name the same nodes, and each is to be tried once in a turn.
-        self._arguments = list({_node_of(one): one for one in all_arguments}.values())
+        different: dict[tuple[Node, Any], dict[str, Any]] = {}
+        for arguments_of_one in [_arguments_of(one) | own for one in urls]:
+            # Both URLs may name the same nodes, and each is to be tried once in a turn, by the first one's login.
+            different.setdefault((_node_of(arguments_of_one), arguments_of_one.get("dbname")), arguments_of_one)
+        self._arguments = list(different.values())
         self._wanted = ("standby", "read-write", "any") if standby else ("read-write",)
         self._last = 0
 

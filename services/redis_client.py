@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from hiredis import pack_command
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
+from redis.client import PubSub
 from redis.cluster import ClusterNode
 from redis.exceptions import (
     BusyLoadingError,
@@ -147,6 +148,9 @@ class Commands(Protocol):
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Raises RedisUnavailableError, or an error reply."""
 
+    def forget_idle(self) -> None:
+        """Connect anew for the next call: another server is the right one now."""
+
 
 class RoutedCommands:
     """Commands for a Redis Cluster: each goes to the node that holds its key, on a round trip of its own."""
@@ -160,11 +164,29 @@ class RoutedCommands:
         with translate_outage():
             return [self._cluster.execute_command(*command) for command in commands]
 
+    def forget_idle(self) -> None:
+        """Nothing is idle here; the client's own connections follow the cluster."""
+
 
 def quick_commands(redis: Redis) -> Commands:
     """What suits a client."""
     cluster = as_cluster(redis)
     return RoutedCommands(cluster) if cluster else QuickConnection(redis)
+
+
+def has_moved(redis: Redis, pubsub: PubSub) -> bool:
+    """Whether the Sentinels name another master than the one that a subscription is with.
+
+    One that is cut off from them alone answers as before, and nobody publishes there any more. False without Sentinels,
+    and while they name nobody.
+    """
+    pool, own = getattr(redis, "connection_pool", None), pubsub.connection
+    if not isinstance(pool, SentinelConnectionPool) or own is None:
+        return False
+    try:
+        return bool(pool.get_master_address() != (own.host, own.port))
+    except AWAY:
+        return False
 
 
 class QuickConnection:
@@ -197,7 +219,7 @@ class QuickConnection:
                 except (ResponseError, RedisConnectionError) as error:
                     if not self._may_be_handed_over(error):
                         raise
-                    self._forget_idle()  # Whoever connects asks which one is the master now.
+                    self.forget_idle()  # Whoever connects asks which one is the master now.
                     if not self._patience.wait(begun):
                         raise
                 else:
@@ -213,7 +235,7 @@ class QuickConnection:
         if self._idle:
             with suppress(RedisConnectionError):
                 return self._exchange(self._idle.pop(), commands)
-            self._forget_idle()
+            self.forget_idle()
         return self._exchange(self._connect(), commands)
 
     def _connect(self) -> Any:
@@ -229,7 +251,7 @@ class QuickConnection:
         except BaseException as error:
             if isinstance(error, RedisTimeoutError):
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
-                self._forget_idle()  # Another server may be the master by now.
+                self.forget_idle()  # Another server may be the master by now.
             connection.disconnect()  # What is left of a reply must not answer the next command.
             raise
         if len(self._idle) < MAX_IDLE:
@@ -238,8 +260,8 @@ class QuickConnection:
             connection.disconnect()
         return _granted(replies)
 
-    def _forget_idle(self) -> None:
-        """They were all opened to a server that is gone."""
+    def forget_idle(self) -> None:
+        """They were all opened to a server that is gone, or is the right one no more."""
         while self._idle:
             self._idle.pop().disconnect()
 

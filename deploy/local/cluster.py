@@ -37,6 +37,7 @@ class Cluster:
         self.places = Places(folder)
         self.environment = topology.environment(self.places, settings)
         """Of a client process such as `fairboard verify`, and of every part."""
+        self.environment.pop("PYTHONPATH", None)  # Each part has that of its source tree.
         self._guard = Guard()
         self._servers = self._parts(topology.server_parts(self.places))
         self._own = self._parts(topology.own_parts(self.places))

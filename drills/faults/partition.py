@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 from redis import Redis
 
-from deploy.local.places import ETCD, POSTGRES, SENTINELS
+from deploy.local.places import ETCD, POSTGRES
 from drills.faults.common import cluster
 from drills.faults.memory import GREED
 from drills.faults.nodes import GROUND, PLAN
@@ -17,9 +19,10 @@ from drills.faults.rolling import restart, step, switch_over
 from drills.link import Links
 from drills.scene import Drill, Scene
 
-LEASE_SECONDS = 20
-"""So long does etcd remember who leads (`ttl` in deploy/patroni/patroni.yml)."""
 CUT_SECONDS = 45.0
+"""More than twice as long as etcd remembers who leads (`ttl` in deploy/patroni/patroni.yml)."""
+UNLOCKED = "cluster_unlocked"
+"""What Patroni says of itself as long as etcd names no leader."""
 
 
 def cut_network_to_etcd(scene: Scene) -> None:
@@ -37,7 +40,7 @@ def cut_network_to_etcd(scene: Scene) -> None:
             link.hole()
         _stays_the_only_one(scene, name)
         links.mend()
-        step(scene, "the end of the cut", lambda: scene.wait_for_more(20))
+        scene.wait(lambda: not any(UNLOCKED in _told(scene, node) for node in POSTGRES), "a leader in etcd")
         step(scene, "PostgreSQL's switchover back", lambda: switch_over(scene, name, old))
     finally:
         restart(scene, name)
@@ -56,57 +59,70 @@ def _restart_behind_links(scene: Scene, links: Links, name: str) -> None:
 
 def _stays_the_only_one(scene: Scene, name: str) -> None:
     """Look at all nodes again and again: it is the primary, nobody else is, and it serves without etcd."""
-    seen: set[tuple[str, ...]] = set()
+    leaders: set[tuple[str, ...]] = set()
+    saw_it_end: set[str] = set()
     end, served = time.monotonic() + CUT_SECONDS, scene.load.count()
     while time.monotonic() < end:
-        seen.add(tuple(node for node in POSTGRES if _told(scene, node).get("role") == "primary"))
+        told = {node: _told(scene, node) for node in POSTGRES}
+        leaders.add(tuple(node for node in POSTGRES if told[node].get("role") == "primary"))
+        saw_it_end |= {node for node in POSTGRES if UNLOCKED in told[node]}
         scene.lasts(0.5)
-    alone = time.time() - _told(scene, name)["dcs_last_seen"]
-    scene.notes.append(
-        f"the primary had not seen etcd for {alone:.0f} s (its lease lasts {LEASE_SECONDS}), was the only one "
-        f"throughout, and {scene.load.count() - served} completions counted meanwhile"
-    )
-    scene.require(f"cut off for longer than its lease, not {alone:.0f} s", holds=alone > LEASE_SECONDS)
-    scene.require(f"one primary throughout, not {sorted(seen)}", holds=seen == {(name,)})
+    scene.notes.append(f"cut off from etcd it was the only primary; {scene.load.count() - served} completions counted")
+    scene.require("both standbys that saw its lease end", holds=saw_it_end >= set(POSTGRES) - {name})
+    scene.require(f"one primary throughout, not {sorted(leaders)}", holds=leaders == {(name,)})
 
 
 def _told(scene: Scene, name: str) -> dict[str, Any]:
-    """What a node's Patroni says of itself."""
+    """What a node's Patroni says of itself; nothing if it does not answer in time."""
     address = cluster(scene).cluster.places.address(f"{name}-rest")
-    said: dict[str, Any] = httpx.get(f"http://{address}/patroni", timeout=5, trust_env=False).json()
-    return said
+    with suppress(httpx.HTTPError):
+        said: dict[str, Any] = httpx.get(f"http://{address}/patroni", timeout=5, trust_env=False).json()
+        return said
+    return {}
 
 
 def cut_master_from_sentinels(scene: Scene) -> None:
     """The Sentinels are not let in to the master, call it dead and choose another. Its clients are with it as before.
 
-    Its password is changed, which only those feel who connect anew, and the Sentinels' connections are ended. It may
-    take no write that the other does not have: with its replicas gone it takes none at all. Limits have to outlive it.
+    Its password is changed, which only those feel who connect anew, and the Sentinels' connections are ended. For about
+    a second it may take writes that the other lacks, which the sweep mends; with its replicas gone it takes none.
+    Limits have to outlive it.
     """
     nodes, master = cluster(scene).cluster, cluster(scene).board.name
-    password = nodes.places.secrets["REDIS_PASSWORD"]
+    password, other = nodes.places.secrets["REDIS_PASSWORD"], secrets.token_hex(16)
     scene.load.burst(scene.spare[0], GREED)
-    with Redis(
-        port=nodes.ports[master], password=password, socket_timeout=5, protocol=2, single_connection_client=True
-    ) as held:
+    with _connected(scene, master, password) as held:
+        held.config_set("requirepass", other)
         try:
-            _shut_sentinels_out(scene, held)
+            _end_connections(held, lambda client: client["name"].startswith("sentinel-"))
             scene.wait(lambda: nodes.redis_master() not in {None, master}, "another master", 60)
             scene.load.burst(scene.spare[0], GREED)
             scene.wait_for_more(30)
             scene.require("a former master that knows of no other", holds=held.info("replication")["role"] == "master")
         finally:
-            held.config_set("requirepass", password)
+            _let_sentinels_in(scene, master, password, other)
     scene.load.burst(scene.spare[0], GREED)
-    scene.wait_for_more(10)
+    scene.wait(scene.site.whole, "a former master that follows")
 
 
-def _shut_sentinels_out(scene: Scene, held: Redis) -> None:
-    held.config_set("requirepass", secrets.token_hex(16))
-    watching = [client["id"] for client in held.client_list() if client["name"].startswith("sentinel-")]
-    for each in watching:
-        held.client_kill_filter(_id=each)
-    scene.require("Sentinels that were cut off", holds=len(watching) >= len(SENTINELS))
+def _let_sentinels_in(scene: Scene, master: str, password: str, other: str) -> None:
+    """A Sentinel says its password only when it connects, so their connections end once more.
+
+    They are those without the name of a library.
+    """
+    with _connected(scene, master, other) as again:
+        again.config_set("requirepass", password)
+        _end_connections(again, lambda client: not client["lib-name"])
+
+
+def _connected(scene: Scene, name: str, password: str) -> Redis:
+    port = cluster(scene).cluster.ports[name]
+    return Redis(port=port, password=password, socket_timeout=5, protocol=2, single_connection_client=True)
+
+
+def _end_connections(redis: Redis, chosen: Callable[[dict[str, str]], bool]) -> None:
+    for client in filter(chosen, redis.client_list()):
+        redis.client_kill_filter(_id=client["id"])
 
 
 DRILLS = (

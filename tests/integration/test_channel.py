@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeoutError
 
 from config.catalogue import BOARD
 from services import sessions
@@ -86,6 +86,18 @@ def test_a_server_that_says_nothing_any_more_is_noticed(resources: Resources, mo
     with pytest.raises(RedisTimeoutError):
         listen(resources, ear)
     resources.redis.ping()  # Waits until the pause is over, for the tests that follow.
+
+
+def test_a_master_that_was_replaced_is_left_though_it_answers(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that is cut off from its Sentinels alone: row 10c of docs/drills.md does it with real ones."""
+    monkeypatch.setattr(channel, "HEALTH_SECONDS", 0.2)
+    monkeypatch.setattr(channel, "has_moved", lambda redis, pubsub: True)
+    resources.quick.call(("PING",))
+    with pytest.raises(RedisConnectionError):
+        listen(resources, Ear(lambda: None, 1))
+    assert not resources.quick._idle, "reads go elsewhere as well"
 
 
 def test_a_quiet_server_that_answers_is_not_given_up(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:

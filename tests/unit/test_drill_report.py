@@ -127,7 +127,7 @@ def test_a_row_of_former_times_says_what_it_knows() -> None:
 
 def test_a_product_that_was_changed_is_of_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*arguments: str) -> str:
-        return product._git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments)
+        return product.git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments)
 
     assert product.commit.__wrapped__(tmp_path) == product.UNKNOWN
     (tmp_path / "web").mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drills import product, report
-from drills.faults import ON_ONE_MACHINE
+from drills.faults import ON_ONE_MACHINE, ON_THE_CLUSTER
 from drills.sabotage import ALL, Sabotage, sabotaged_tree, tell
 from tests.processes import ROOT
 
@@ -29,7 +29,7 @@ def test_its_drill_exists(sabotage: Sabotage) -> None:
 
 
 def test_no_two_drills_have_the_same_name() -> None:
-    keys = [drill.key for drill in ON_ONE_MACHINE]
+    keys = [drill.key for drill in (*ON_ONE_MACHINE, *ON_THE_CLUSTER)]
     assert len(set(keys)) == len(keys)
 
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event
 from redis.client import PubSub
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeoutError
 
 from services.leaderboard.keys import BoardKeys
-from services.redis_client import AWAY
+from services.redis_client import AWAY, has_moved
 from services.resources import Resources
 from services.sessions import ENDED_CHANNEL
 from web.metrics import BROADCAST_LAG
@@ -88,10 +88,16 @@ class Channel:
                     raise RedisTimeoutError("no answer to a ping")
                 else:
                     asked = True
+                    self._leave_a_former_master(pubsub)
                     pubsub.ping()
         finally:
             with suppress(*AWAY):
                 pubsub.close()
+
+    def _leave_a_former_master(self, pubsub: PubSub) -> None:
+        if has_moved(self._resources.redis, pubsub):
+            self._resources.quick.forget_idle()  # They are with it as well, and reads alone would not notice.
+            raise RedisConnectionError("another Redis is the master now")
 
     def _take(self, message: dict[str, Any]) -> None:
         """The board's channel is confirmed last, so all are open then; each confirmation may follow a gap."""
