@@ -10,7 +10,7 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from fairboard_client import checksum
-from tests.support.players import Player
+from tests.support.players import PASSWORD, Player
 from tests.support.stack import Stack
 from tests.support.visits import Visit
 
@@ -65,6 +65,7 @@ def test_the_reaction_game_is_played_with_pointer_and_keys_and_counts(player: Pl
     expect(shown.page.locator("#start")).to_have_text("Play again")
     expect(shown.page.locator("#start")).to_be_focused()
     assert player.get("/api/me").json()["score"] == 100
+    assert shown.page.locator("#stage").get_attribute("data-flash") is None, "the frame of the last hit is gone"
 
 
 def tiles_of(shown: Visit) -> Tiles:
@@ -190,6 +191,26 @@ def test_who_plays_too_often_is_told_to_slow_down_and_for_how_long(player: Playe
     shown.page.clock.fast_forward(60_000)
     expect(start).to_have_text("Start")
     expect(start).to_be_enabled()
+
+
+def test_who_comes_after_somebody_that_has_to_wait_need_not(
+    player: Player, newcomer: Callable[[], Player], visiting: Visiting
+) -> None:
+    shown, other = enter(visiting, player), newcomer()
+    refusal = {"code": "RATE_LIMIT_EXCEEDED", "detail": "", "status": 429}
+    headers = {"Retry-After": "1843", "Content-Type": "application/problem+json"}
+    shown.page.route(
+        "**/api/actions/request", lambda route: route.fulfill(status=429, headers=headers, body=json.dumps(refusal))
+    )
+    shown.page.locator("#start").click()
+    says(shown, "You can play again in 31 minutes.")
+    shown.page.get_by_role("button", name="Log out").click()
+    says(shown, "Log in or play as a guest")
+    shown.page.get_by_label("Player name").fill(other.username)
+    shown.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    shown.page.locator("#account-submit").click()
+    expect(shown.page.locator("#start")).to_have_text("Start")
+    expect(shown.page.locator("#start")).to_be_enabled()
 
 
 def test_what_counts_once_is_a_card_that_is_done_then(player: Player, visiting: Visiting) -> None:

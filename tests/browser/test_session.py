@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.support.players import PASSWORD, Player, new_name, token_for
 from tests.support.stack import Stack, wait_for
@@ -101,6 +101,70 @@ def test_a_guest_gets_a_password_of_their_own_and_this_browser_keeps_it(visiting
     elsewhere = visiting()
     fill_in(elsewhere, name, PASSWORD)
     is_in(elsewhere, name)
+
+
+def test_a_guest_whose_password_was_changed_elsewhere_is_not_replaced(stack: Stack, visiting: Visiting) -> None:
+    shown = visiting()
+    shown.page.get_by_role("button", name="Play as a guest").click()
+    is_in(shown, re.compile(r"^guest-"))
+    name = shown.page.locator("#account-name").inner_text()
+    assert stack.command("set-password", name, "--password-stdin", text=PASSWORD + "\n").returncode == 0
+    shown.page.reload()
+    shown.page.get_by_role("button", name=f"Continue as {name}").click()
+    expect(shown.page.locator("#account-error")).to_contain_text("is not right any more")
+    expect(shown.page.get_by_label("Player name")).to_have_value(name)
+    expect(shown.page.locator("#guest")).to_have_text(f"Continue as {name}")
+    fill_in(shown, name, PASSWORD)
+    is_in(shown, name)
+
+
+def lose_the_answer(route: Route) -> None:
+    """The server does it, and the page never hears of it."""
+    route.fetch()
+    route.abort()
+
+
+def test_a_guest_whose_new_password_may_or_may_not_be_taken_comes_back(visiting: Visiting) -> None:
+    shown = visiting()
+    shown.page.get_by_role("button", name="Play as a guest").click()
+    is_in(shown, re.compile(r"^guest-"))
+    name, error = shown.page.locator("#account-name").inner_text(), shown.page.locator("#password-error")
+    shown.page.locator("#password-open").click()
+    made_up = shown.page.get_by_label("Current password").input_value()
+    shown.page.route("**/api/auth/password", lambda route: route.abort(), times=1)
+    change(shown, made_up, PASSWORD)
+    expect(error).to_contain_text("cannot be reached")
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("button", name=f"Continue as {name}").click()
+    is_in(shown, name)
+    shown.page.route("**/api/auth/password", lose_the_answer, times=1)
+    shown.page.locator("#password-open").click()
+    change(shown, made_up, PASSWORD)
+    expect(error).to_contain_text("cannot be reached")
+    change(shown, made_up, PASSWORD)
+    expect(error).to_have_text("The current password is wrong.")
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("button", name=f"Continue as {name}").click()
+    is_in(shown, name)
+
+
+def test_an_account_whose_answer_was_lost_is_ones_own(visiting: Visiting) -> None:
+    shown, name = visiting(), new_name()
+    shown.page.route("**/api/auth/register", lose_the_answer, times=1)
+    shown.page.get_by_role("button", name="Create an account").click()
+    fill_in(shown, name, PASSWORD)
+    expect(shown.page.locator("#account-error")).to_contain_text("cannot be reached")
+    fill_in(shown, name, PASSWORD)
+    is_in(shown, name)
+
+
+def test_a_browser_that_keeps_nothing_shows_the_board_all_the_same(player: Player, visiting: Visiting) -> None:
+    refuse = "window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } };"
+    shown = visiting(player)
+    shown.context.add_init_script(refuse)
+    shown.page.reload()
+    is_in(shown, player.username)
+    shown.is_live()
 
 
 def test_a_token_that_has_expired_is_renewed_without_a_word(stack: Stack, player: Player, visiting: Visiting) -> None:

@@ -8,10 +8,10 @@ const SEEN = 100; // Until another tab, which is another process, sees what was 
 const PING_EVERY = 25_000;
 const PATIENCE = 15_000; // For the answer to a ping, and from opening a socket to its first board.
 const SHORT_PATIENCE = 5_000; // For the answer to a ping when there is reason to doubt the connection.
+const IN_A_CROWD = 35_000; // For the answer to `authenticate`: the server takes up to thirty seconds when many come.
 const OFFLINE_AFTER = 3; // Attempts that failed in a row.
-const LONGEST_WAIT = 30_000;
-// The ceiling of the first wait: an ended token is one player's, a restart is everybody's at once, and with 1008 the
-// server has had enough of this client.
+const [LONGEST_WAIT, MAX_TIMER] = [30_000, 2 ** 31 - 1];
+// The ceiling of the first wait: a token's end is one player's, a restart everybody's, and 1008 says: too much of you.
 const FIRST_WAIT = { 1008: 60_000, 1012: 4_000, 4401: 250 };
 const [LOST, RESTART, UNAUTHENTICATED, FORBIDDEN] = [1006, 1012, 4401, 4403];
 
@@ -31,7 +31,6 @@ async function errorOf(response) {
 }
 
 const pause = (ms, result) => new Promise((done) => setTimeout(done, ms, result));
-
 // A listener that fails must not take the connection down with it.
 function safely(tell) { try { tell(); } catch (error) { console.error(error); } }
 
@@ -270,7 +269,7 @@ class Live {
 
   #open(token) {
     const socket = this.#means.open();
-    socket.onopen = () => (token ? this.#send("authenticate", { token }) : this.#join());
+    socket.onopen = () => (token ? this.#introduce(token) : this.#join());
     socket.onmessage = (message) => safely(() => this.#hear(parsed(message.data)));
     socket.onclose = (close) => this.#closed(close.code, close.reason);
     socket.onerror = () => {}; // A close follows.
@@ -287,13 +286,14 @@ class Live {
     else if (/^leaderboard:(initial|update)$/.test(frame?.event)) this.#take(frame.data);
   }
 
+  #introduce(token) { this.#set("pulse", IN_A_CROWD, () => this.#closed(LOST)); this.#send("authenticate", { token }); }
   #join() { this.#send("join", { room: "leaderboard" }); }
 
   #welcomed() {
     if (this.#state !== "live") this.#join();
     this.#rejected = null;
     const { renewAt } = this.#fairboard.session ?? {};
-    if (renewAt) this.#set("renewal", Math.max(1_000, renewAt - Date.now()), () => this.#stay());
+    if (renewAt) this.#set("renewal", Math.min(MAX_TIMER, Math.max(1_000, renewAt - Date.now())), () => this.#stay());
   }
 
   // A socket ends with its token. With a newer one it may stay, and the board does not blink.

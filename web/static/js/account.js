@@ -6,9 +6,21 @@ import { joinAsGuest } from "./guests.js";
 import { PasswordForm } from "./password.js";
 import { countDown, explain } from "./words.js";
 
+let unsure = ""; // A name that this page may have registered, though no answer came or the login failed.
+
 async function register(username, password) {
-  await fairboard.register(username, password);
-  await fairboard.login(username, password);
+  let taken = null;
+  try {
+    await fairboard.register(username, password);
+  } catch (problem) {
+    if (problem.status === 0 || problem.status >= 500) unsure = username;
+    if (problem.code !== "USERNAME_TAKEN" || unsure !== username) throw problem;
+    taken = problem;
+  }
+  unsure = username;
+  await fairboard.login(username, password).catch((problem) => {
+    throw taken && problem.code === "INVALID_CREDENTIALS" ? taken : problem;
+  });
 }
 
 export class Account {
@@ -103,6 +115,7 @@ export class Account {
   async #refused(problem) {
     this.say(explain(problem));
     if (!problem.code) console.error(problem);
+    if (problem.code === "GUEST_REFUSED") byId("username").value = guest().username;
     if (!problem.retryAfter) return;
     const button = byId("account-submit");
     const label = button.textContent;

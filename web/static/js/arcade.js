@@ -8,9 +8,10 @@ import { Puzzle } from "./puzzle.js";
 import { Reaction } from "./reaction.js";
 import { RoundEnded } from "./round.js";
 import { Typing } from "./typing.js";
-import { canWait, countDown, explain, number, seconds } from "./words.js";
+import { canWait, countDown, duration, explain, number, seconds } from "./words.js";
 
-const LAST_CHANCE = 30_000; // Stop trying this long before the action token expires.
+// An action token lives for five minutes. Its end is not looked up: the clock here need not be the server's.
+const TRY_FOR = 270_000; // From the request of a round, which leaves half a minute for the last try.
 const GAMES = {
   reaction: {
     Round: Reaction,
@@ -35,6 +36,7 @@ const LOCKED = "Log in or play as a guest, and play for points.";
 const ENDED = {
   slow: "That round took longer than it may, so it was not handed in.",
   "given up": "Round ended. Nothing was handed in.",
+  left: LOCKED,
 };
 
 export class Arcade {
@@ -42,6 +44,7 @@ export class Arcade {
   #chosen = "reaction";
   #busy = false;
   #round = null;
+  #stay = new AbortController(); // Until this player leaves.
 
   /** `onScore({score, rank}, points, from)` after each round that counted; `from` is where the points are shown. */
   constructor({ onScore }) {
@@ -54,6 +57,7 @@ export class Arcade {
 
   /** The catalogue, or null when nobody is logged in. */
   offer(actions) {
+    if (!actions) this.#stay.abort();
     this.#actions = actions && new Map(actions.map((action) => [action.actionType, action]));
     const offered = Object.keys(GAMES).filter((name) => !actions || this.#actions.has(name));
     if (offered.length && !offered.includes(this.#chosen)) [this.#chosen] = offered;
@@ -87,6 +91,7 @@ export class Arcade {
 
   async #run() {
     if (this.#busy) return;
+    const { signal } = (this.#stay = new AbortController());
     this.#setBusy(true);
     try {
       await this.#playOnce(this.#actions.get(this.#chosen));
@@ -97,6 +102,7 @@ export class Arcade {
     } finally {
       this.#setBusy(false);
     }
+    if (signal.aborted) this.#choose(this.#chosen); // What is offered now is somebody else's.
     if (byId("arena").contains(document.activeElement) || document.activeElement === document.body) {
       byId("start").focus({ preventScroll: true });
     }
@@ -104,6 +110,7 @@ export class Arcade {
 
   async #playOnce(action) {
     this.#say("Asking for a round …");
+    const asked = Date.now();
     const ticket = await fairboard.requestAction(action.actionType);
     this.#round = new GAMES[action.actionType].Round(this.view, action.maxMs);
     this.#curtain(false);
@@ -111,12 +118,11 @@ export class Arcade {
     this.#curtain(true);
     if (time < action.minMs) throw new RoundEnded("fast");
     this.#say("Handing in …");
-    await this.#handIn(ticket, time, data);
+    await this.#handIn(ticket, time, data, asked + TRY_FOR);
   }
 
   // A refusal that will pass leaves the action token unspent, so the round is not lost: wait and hand it in again.
-  async #handIn(ticket, time, data) {
-    const deadline = Date.parse(ticket.expiresAt) - LAST_CHANCE;
+  async #handIn(ticket, time, data, deadline) {
     for (let unsure = false; ; ) {
       try {
         return this.#won(await fairboard.complete(ticket, time, data), time);
@@ -125,7 +131,9 @@ export class Arcade {
         const wait = problem.retryAfter ?? 3;
         if (!canWait(problem) || Date.now() + wait * 1000 > deadline) throw problem;
         unsure ||= problem.status === 0 || problem.status >= 500;
-        await this.#wait(wait, `${explain(problem)} Your round is safe; handing it in again`);
+        if (!(await this.#wait(wait, `${explain(problem)} Your round is safe; handing it in again`))) {
+          throw new RoundEnded("left");
+        }
       }
     }
   }
@@ -147,8 +155,8 @@ export class Arcade {
     this.#curtain(true);
     if (problem instanceof RoundEnded) return this.#say(ENDED[problem.message] ?? this.#tooFast());
     if (problem.code === "RATE_LIMIT_EXCEEDED" && problem.retryAfter) {
-      await this.#wait(problem.retryAfter, `${explain(problem)} You can play again`);
-      return this.#say("You can play again.");
+      const waited = await this.#wait(problem.retryAfter, `${explain(problem)} You can play again`);
+      return this.#say(waited ? "You can play again." : LOCKED);
     }
     if (!problem.code) console.error(problem);
     return this.#say(problem.code ? explain(problem) : "Something went wrong on this page. Reload it and try again.");
@@ -159,13 +167,16 @@ export class Arcade {
     return `Too fast: nobody is done here in less than ${seconds(least)}. The round was not handed in.`;
   }
 
-  // The sentence is read out once; the seconds tick on the button, which is not announced.
+  // The sentence is read out once; the seconds tick on the button, which is not announced. False if the player left.
   async #wait(wait, sentence) {
-    this.#say(`${sentence} in ${wait} ${wait === 1 ? "second" : "seconds"}.`);
-    await countDown(wait, (left) => {
+    const { signal } = this.#stay;
+    this.#say(`${sentence} in ${duration(wait)}.`);
+    const tick = (left) => {
       byId("start").textContent = `${left} s`;
-    });
+    };
+    await countDown(wait, tick, signal);
     byId("start").textContent = "Start";
+    return !signal.aborted;
   }
 
   #say(text) {

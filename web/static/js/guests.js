@@ -1,6 +1,6 @@
 // Playing without a form: an account with a generated name and password, which this browser keeps.
 
-import { fairboard, forgetGuest, guest, keepGuest } from "./client.js";
+import { fairboard, guest, keepGuest } from "./client.js";
 
 const ANIMALS = "otter heron lynx badger falcon marten beaver stoat raven ibex seal finch hare newt wren".split(" ");
 
@@ -32,15 +32,29 @@ async function joinAsNewGuest() {
   }
 }
 
-/** Log in as the guest from last time. If the server does not know it (a fresh database), a new one takes its place. */
+/**
+ * Log in as the guest from last time. One that is refused was given another password elsewhere, or the server's database
+ * is a fresh one; which it is, and whether to forget the account, only the player knows: GUEST_REFUSED.
+ */
 export async function joinAsGuest() {
   const kept = guest();
   if (!kept) return joinAsNewGuest();
   try {
-    return await fairboard.login(kept.username, kept.password);
+    return await logInAs(kept);
   } catch (problem) {
-    if (problem.code !== "INVALID_CREDENTIALS") throw problem;
-    forgetGuest();
-    return joinAsNewGuest();
+    if (problem.code === "INVALID_CREDENTIALS") problem.code = "GUEST_REFUSED";
+    throw problem;
+  }
+}
+
+// `former` is there while nobody knows whether a new password was taken: its answer was lost.
+async function logInAs({ username, password, former }) {
+  try {
+    return await fairboard.login(username, password);
+  } catch (problem) {
+    if (!former || problem.code !== "INVALID_CREDENTIALS") throw problem;
+    const held = await fairboard.login(username, former);
+    keepGuest({ username, password: former });
+    return held;
   }
 }

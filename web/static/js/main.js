@@ -12,7 +12,7 @@ import { explain, number } from "./words.js";
 
 const LOOK_AGAIN = 15_000; // Own rank, when it is below the ten that the server sends.
 const TRY_AGAIN = 5_000;
-const otherTabs = new BroadcastChannel("fairboard.results");
+const otherTabs = openChannel("fairboard.results");
 const publicBoard = document.documentElement.dataset.publicBoard === "true";
 
 const board = new Board();
@@ -28,11 +28,22 @@ let fresh = 0; // Until when a frame with fewer points is older news than the an
 let looking = null;
 let live = null;
 
+// A browser that keeps nothing for a site refuses channels too.
+function openChannel(name) {
+  try {
+    return new BroadcastChannel(name);
+  } catch {
+    return { postMessage() {} };
+  }
+}
+
 function follow(held, over = false) {
   if ((held?.userId ?? null) === player) return;
   player = held?.userId ?? null;
   me = null;
   live?.close();
+  arcade.offer(null); // What the one before was waiting for is over.
+  once.offer(null);
   account.show(held);
   standing.show(null);
   board.setMe(held && { userId: held.userId, username: held.username, rank: null, score: 0 });
@@ -49,8 +60,6 @@ function enter() {
 
 // On a public board nobody has to log in to watch.
 function leave() {
-  arcade.offer(null);
-  once.offer(null);
   if (publicBoard) watch();
   else board.clear("locked", "The board is live for players", "Log in or play as a guest to see who leads.");
 }
@@ -69,8 +78,15 @@ async function offerGames() {
     once.offer(actions, player);
   } catch (problem) {
     complain(problem);
-    if (problem.status !== 401) setTimeout(() => visitor === player && offerGames(), TRY_AGAIN);
+    tryAgain(problem, visitor, offerGames);
   }
+}
+
+// A session that is over, or may do nothing, stays so however often it asks.
+function tryAgain(problem, visitor, work) {
+  if ([401, 403].includes(problem.status)) return;
+  const wait = Math.max(TRY_AGAIN, (problem.retryAfter ?? 0) * 1_000) * (1 + Math.random() * 0.5);
+  setTimeout(() => visitor === player && work(), wait);
 }
 
 function showResult(result, points, from) {
@@ -108,7 +124,7 @@ async function lookAtMe() {
     if (visitor === player) updateMe(answer);
   } catch (problem) {
     complain(problem);
-    if (me === null && problem.status !== 401) setTimeout(() => visitor === player && lookAtMe(), TRY_AGAIN);
+    if (me === null) tryAgain(problem, visitor, lookAtMe);
   }
 }
 

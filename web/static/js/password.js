@@ -47,8 +47,16 @@ export class PasswordForm {
   }
 
   async #change(username, currentPassword, newPassword) {
-    await fairboard.call("POST", "/api/auth/password", { currentPassword, newPassword });
-    if (isGuest(username)) keepGuest({ username, password: newPassword });
+    const kept = isGuest(username) ? guest() : null;
+    // Should the answer get lost, one of the two is right.
+    if (kept) keepGuest({ username, password: newPassword, former: currentPassword });
+    try {
+      await fairboard.call("POST", "/api/auth/password", { currentPassword, newPassword });
+    } catch (problem) {
+      if (kept && problem.status >= 400 && problem.status < 500) keepGuest(kept);
+      throw problem;
+    }
+    if (kept) keepGuest({ username, password: newPassword });
     if (username !== this.#owner) return; // Somebody else has logged in meanwhile.
     this.#empty();
     this.onChanged();

@@ -65,6 +65,7 @@ export class Round {
     this.#listening.abort();
     for (const timer of this.#timers) clearTimeout(timer);
     this.view.stage.replaceChildren();
+    delete this.view.stage.dataset.flash;
     settle();
   }
 }

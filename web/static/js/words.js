@@ -4,6 +4,12 @@ const plain = new Intl.NumberFormat("en");
 export const number = (value) => plain.format(value);
 export const seconds = (ms) => `${(ms / 1000).toFixed(1)} seconds`;
 
+/** A wait as people would say it: whole seconds up to a minute and a half, then whole minutes. */
+export function duration(wait) {
+  const [count, unit] = wait > 90 ? [Math.ceil(wait / 60), "minute"] : [wait, "second"];
+  return `${number(count)} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 const REFUSALS = {
   NETWORK: "The server cannot be reached. Check your connection and try again.",
   NO_WEB_CRYPTO:
@@ -12,6 +18,9 @@ const REFUSALS = {
   SESSION_OVER: "Your session has ended. Please log in again.",
   VALIDATION_ERROR: "Something in that form is not right.",
   INVALID_CREDENTIALS: "That name and password do not belong together.",
+  GUEST_REFUSED:
+    "The password that this browser keeps for your guest account is not right any more. Log in below with the one you " +
+    "gave it elsewhere, or forget this guest and play as a new one.",
   USERNAME_TAKEN: "That name is taken. Please choose another.",
   UNAUTHORIZED: "Please log in first.",
   INVALID_TOKEN: "Your session is no longer valid. Please log in again.",
@@ -61,13 +70,14 @@ function fieldMessages(problem) {
 
 export const canWait = (problem) => problem.retryAfter !== null || ["NETWORK", "INTERNAL_ERROR"].includes(problem.code);
 
-/** Resolves after so many seconds by the clock; `onTick(secondsLeft)` is called at each. */
-export function countDown(seconds, onTick) {
+/** Resolves after so many seconds by the clock, or when the signal aborts; `onTick(secondsLeft)` is called at each. */
+export function countDown(seconds, onTick, signal = null) {
   const end = Date.now() + seconds * 1000;
   return new Promise((done) => {
+    signal?.addEventListener("abort", done);
     const tick = () => {
       const left = Math.ceil((end - Date.now()) / 1000);
-      if (left <= 0) return done();
+      if (left <= 0 || signal?.aborted) return done();
       onTick(left);
       return setTimeout(tick, end - Date.now() - (left - 1) * 1000);
     };
