@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 
 import click
@@ -54,12 +55,17 @@ def main() -> None:
         cli()
     except (SettingsError, CatalogueError) as error:
         sys.exit(_fail(f"The settings are not usable.\n{error}"))
-    except Exception as error:  # noqa: BLE001 -- what is not explained is raised again
-        sys.exit(_fail(_explain(error)))
+    except Exception as error:  # noqa: BLE001 -- told as what it is, and no answer of the command's: those are 0 and 1
+        told = _explain(error)
+        if told is None:
+            traceback.print_exc()
+        sys.exit(2 if told is None else _fail(told))
 
 
-def _explain(error: Exception) -> str:
-    """What to tell about an error that the user can mend; any other is raised again."""
+def _explain(error: Exception) -> str | None:
+    """What to tell about an error that the user can mend."""
+    from sqlalchemy.exc import ProgrammingError  # noqa: PLC0415
+
     from models.database import DatabaseUnavailableError  # noqa: PLC0415 -- see LazyGroup
     from services.errors import FairboardError  # noqa: PLC0415
     from services.redis_client import RedisUnavailableError  # noqa: PLC0415
@@ -70,7 +76,11 @@ def _explain(error: Exception) -> str:
         return f"Redis does not answer (FAIRBOARD_REDIS_URL): {error}"
     if isinstance(error, FairboardError):
         return error.detail + "".join(f"\n{field}: {reason}" for field, reason in (error.errors or {}).items())
-    raise error
+    if isinstance(error, ProgrammingError):
+        return f"PostgreSQL refuses: {error.orig}\nIs the schema there? `fairboard migrate` makes it, as its owner."
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return None
 
 
 def _fail(message: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,8 @@ COLOURS = (36, 35, 34, 33, 32, 96, 95, 94, 93)
 OWN_NAME = "fairboard"
 LONGEST_FILE = 10_000_000
 """Bytes after which a part's log file is begun anew; one earlier file is kept."""
+PATIENCE_MS = 200
+"""How long a line waits for whoever reads."""
 
 
 class Output:
@@ -23,6 +26,7 @@ class Output:
         self._names = [OWN_NAME, *(name for name in names if name != OWN_NAME)]
         self._width = max(map(len, self._names))
         self._logs = logs
+        self._left_out = 0
         self._coloured = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, name: str, text: str, *, hides: re.Pattern[str] | None = None) -> None:
@@ -52,12 +56,27 @@ class Output:
         return f"\x1b[{COLOURS[place % len(COLOURS)]}m{text}\x1b[0m"
 
     def _write(self, text: str) -> None:
+        # A terminal that takes nothing (Ctrl-S, a lost connection) must not stop those who look after the parts.
+        if not self._takes_more():
+            self._left_out += 1
+            return
+        if self._left_out:
+            text, self._left_out = f"... {self._left_out} lines left out; see {self._logs or 'the logs'}\n{text}", 0
         # The terminal may have been closed, and the parts still have to be ended in order.
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             return
+
+    def _takes_more(self) -> bool:
+        """Whether a line can be written without waiting; a reader who is only slow is given a moment, once."""
+        poll = select.poll()
+        try:
+            poll.register(self._stream.fileno(), select.POLLOUT)
+        except (OSError, ValueError):
+            return True  # No file at all, or a closed one, of which the writing will tell.
+        return bool(poll.poll(0 if self._left_out else PATIENCE_MS))
 
     def _keep(self, name: str, text: str) -> None:
         if self._logs is None:

@@ -7,13 +7,15 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from cli.data_dir import DataDir
 from cli.output import Output
 from cli.supervisor import Part, PartFailedError, Supervisor
+from config.settings import PREFIX
 
 READY_SECONDS = 120.0
 HOPELESS_DEATHS = 3
@@ -21,6 +23,7 @@ HOPELESS_DEATHS = 3
 DEMO_ACCOUNTS = {"demo": "player", "analyst": "analyst"}
 """Names and roles. A database that is not ours gets none: their passwords would be its secret."""
 MIGRATIONS = "migrations"
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass
@@ -69,14 +72,17 @@ class Session(ABC):
         await self.supervisor.stop(self.stop_stages)
         self.output.say(f"everything has ended, after {time.monotonic() - begun:.1f} s")
 
-    async def command(self, name: str, *arguments: str, text: str = "") -> None:
-        """Run a `fairboard` command to its end."""
-        await self.supervisor.run_to_end(found(Part(name, ("fairboard", *arguments), input=text.encode())))
+    async def command(self, name: str, *arguments: str, text: str = "", settings: Mapping[str, str] = NONE) -> None:
+        """Run a `fairboard` command to its end, with other settings besides those of the parts."""
+        own = {PREFIX + setting: value for setting, value in settings.items()}
+        part = Part(name, ("fairboard", *arguments), input=text.encode(), environment=own)
+        await self.supervisor.run_to_end(found(part))
 
     async def make_account(self, name: str, role: str) -> None:
         """An account to try things with."""
         arguments = ("create-user", name, "--role", role, "--password-stdin", "--if-missing")
-        await self.command(name, *arguments, text=self.password(role) + "\n")
+        # Its password is ours, whatever length others have to choose.
+        await self.command(name, *arguments, text=self.password(role) + "\n", settings={"PASSWORD_MIN_LENGTH": "8"})
 
     def password(self, role: str) -> str:
         """The generated password of an account to try things with."""

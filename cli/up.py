@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import click
 from cli.address import address
 from cli.data_dir import DataDir, DataDirError
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, EmbeddedServerError
+from cli.embedded.postgres import CONNECTIONS
 from cli.failure import Failure
 from cli.lifetime import ask_for_signal
 from cli.output import Output
@@ -88,10 +90,24 @@ def choose_servers(data: Path, secrets: dict[str, str]) -> dict[str, EmbeddedSer
             data / "postgres",
             owner_password=secrets["POSTGRES_OWNER_PASSWORD"],
             app_password=secrets["POSTGRES_APP_PASSWORD"],
+            connections=connections_for(os.environ),
         )
     if not is_set("REDIS_URL"):
         servers["redis"] = EmbeddedRedis(data / "redis", password=secrets["REDIS_PASSWORD"])
     return servers
+
+
+def connections_for(environment: Mapping[str, str]) -> int:
+    """How many connections PostgreSQL has to allow: those of web processes, which may be many, and fifty for all else.
+
+    What is no number is told later, with all other bad settings.
+    """
+    names = ("web_workers", "database_pool_size")
+    found = [environment.get(PREFIX + name.upper()) or str(Settings.model_fields[name].default) for name in names]
+    if not all(number.isdecimal() for number in found):
+        return CONNECTIONS
+    processes, pool = map(int, found)
+    return max(CONNECTIONS, processes * (pool + 3) + 50)
 
 
 def parts_environment(data: Path, secrets: dict[str, str], servers: dict[str, EmbeddedServer]) -> dict[str, str]:
@@ -137,6 +153,9 @@ def check_port(host: str, port: int, setting: str) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+    except socket.gaierror as error:
+        told = f"{host} is no address of this machine. Set FAIRBOARD_HOST to one, or to 0.0.0.0 for all."
+        raise UpError(told) from error
     except OSError as error:
         raise UpError(
             f"Port {port} on {host} cannot be used ({error.strerror}). "

@@ -189,6 +189,32 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         return f"postgresql+psycopg2://{rest}" if separator and scheme in ("postgresql", "postgres") else url
 
+    @field_validator("database_url", "migration_database_url", "replica_url")
+    @classmethod
+    def check_database(cls, url: str) -> str:
+        """One without a scheme would otherwise fail wherever it is used first."""
+        if url and not re.match(r"postgresql\+psycopg2://[^/]*/\w", url):
+            raise ValueError("has to be as in postgresql://name:password@host:5432/database")
+        return url
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def check_redis(cls, url: str) -> str:
+        """As `services.redis_client.make_redis` reads it."""
+        if not url or url.startswith(("redis://", "rediss://", "unix://")):
+            return url
+        nodes = r"([^/]*@)?[^/@,]+:\d+(,[^/@,]+:\d+)*"
+        if re.fullmatch(rf"redis\+cluster://{nodes}(/.*)?|redis\+sentinel://{nodes}/\d*\?.*\bmaster=.+", url):
+            return url
+        raise ValueError("has to be as in redis://:password@host:6379/0 or redis+sentinel://host:26379/0?master=board")
+
+    @model_validator(mode="after")
+    def have_a_broker(self) -> Settings:
+        """Celery needs one Redis, which is the board's only where that is one."""
+        if "+" in self.celery_url.partition("://")[0]:
+            raise ValueError("FAIRBOARD_BROKER_URL has to be one plain Redis; Sentinels and clusters are for the board")
+        return self
+
     @model_validator(mode="after")
     def separate_keys(self) -> Settings:
         """One leaked key must not open both kinds of token."""
@@ -234,9 +260,11 @@ def from_files() -> dict[str, str]:
         path = os.environ.get(f"{name}_FILE")
         if path and not os.environ.get(name):
             try:
-                found[field] = Path(path).read_text(encoding="utf-8").strip()
+                text = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(f"{name}_FILE: {path} cannot be read ({type(error).__name__})") from None
+            if text:  # An empty value counts as not set, wherever it stands.
+                found[field] = text
     return found
 
 
@@ -247,3 +275,5 @@ def get_settings() -> Settings:
         return Settings(_env_file=runtime_file(), **from_files())  # type: ignore[arg-type]  # pydantic checks the types
     except ValidationError as error:
         raise SettingsError(explain(error)) from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be read ({error.strerror})") from None

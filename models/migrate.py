@@ -8,6 +8,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util.exc import CommandError
 from psycopg2.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
@@ -28,10 +30,11 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(url: str, revision: str = "head") -> bool:
     """Bring the schema to a revision. Harmless when it is there already or when two run at once.
 
-    An attempt changes all or nothing, and gives up after a second at a table that is in use.
+    An attempt changes all or nothing, and gives up after a second at a table that is in use. False if the schema is of
+    a newer version, as after a rollback: it is left as it is, since migrations only add.
     """
     for left in reversed(range(ATTEMPTS)):
         try:
@@ -41,8 +44,13 @@ def upgrade(url: str, revision: str = "head") -> None:
                 raise
             log.warning("A table is in use; the schema is left as it was and tried again in %.0f s.", PAUSE_SECONDS)
             time.sleep(PAUSE_SECONDS)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            return False
         else:
-            return
+            break
+    return True
 
 
 def check(url: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _settings = get_settings()
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
 worker_class = "gevent"
 worker_connections = 12_000  # Of HTTP, idle ones included. WebSockets leave gunicorn (FAIRBOARD_SOCKETS_PER_PROCESS).

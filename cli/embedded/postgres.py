@@ -26,11 +26,11 @@ DATABASE = "fairboard"
 OWNER = "fairboard"
 APP_LOGIN = "fairboard_app_login"
 
+CONNECTIONS = 200
 SETTINGS = {
     "listen_addresses": LOCALHOST,
     # A socket's path may not be longer than 107 bytes; a checkout's may.
     "unix_socket_directories": "",
-    "max_connections": "200",
     "shared_buffers": "256MB",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -56,10 +56,17 @@ class EmbeddedPostgres(EmbeddedServer):
     stop_signal = signal.SIGINT
 
     def __init__(
-        self, directory: Path, port: int | None = None, *, owner_password: str = "", app_password: str = ""
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        owner_password: str = "",
+        app_password: str = "",
+        connections: int = CONNECTIONS,
     ) -> None:
         """Passwords that are not given are made once and kept in a file beside the directory."""
         super().__init__(directory, port)
+        self.connections = connections
         if not (owner_password and app_password):
             owner_password, app_password = _kept_passwords(self.link)
         self.owner_password, self.app_password = owner_password, app_password
@@ -86,7 +93,8 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def argv(self) -> list[str]:
         """`postgres` itself: it stays in the foreground and logs to its standard error."""
-        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
+        own = {**SETTINGS, "port": str(self.port), "max_connections": str(self.connections)}
+        settings = [f"--{name}={value}" for name, value in own.items()]
         return [str(self.bin / "postgres"), "-D", str(self.data), *settings]
 
     bin: Path

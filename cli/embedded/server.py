@@ -43,6 +43,11 @@ class EmbeddedServer(ABC):
 
     def prepare(self) -> None:
         """Make what a start needs. Harmless when it is there already."""
+        if self.link.is_symlink() and not self.link.exists():
+            raise EmbeddedServerError(
+                f"the data of {self.link} should be in {self.link.readlink()}, which is not there. "
+                f"Mount it or bring it back; or remove {self.link}, to begin with nothing."
+            )
         try:
             self.directory, self.identity = home_for(self.link)
             self._prepare()

@@ -223,6 +223,13 @@ def test_root_lets_nobody_run_the_servers(postgres: EmbeddedPostgres, redis_serv
         assert Path(f"/proc/{server.process.pid}").stat().st_uid == NOBODY
 
 
+def test_data_that_are_not_where_they_should_be_are_not_begun_anew(folder: Path) -> None:
+    (folder / "postgres").symlink_to(folder / "not mounted")
+    with pytest.raises(EmbeddedServerError, match="not mounted, which is not there"):
+        EmbeddedPostgres(folder / "postgres").start()
+    assert (folder / "postgres").is_symlink()
+
+
 @as_root
 def test_data_in_a_closed_folder_is_put_where_nobody_can_reach_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch

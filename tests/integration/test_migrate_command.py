@@ -46,6 +46,15 @@ def test_it_names_the_variable_that_it_connects_by(run: Run) -> None:
     assert "(FAIRBOARD_DATABASE_URL)" in run(migration_database_url="", database_url=nowhere).output
 
 
+def test_after_a_rollback_a_newer_schema_is_left_as_it_is(run: Run, servers: Servers, database: str) -> None:
+    upgrade(database)
+    with borrowed(servers.postgres.connect("moving")) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = run(migration_database_url=database)
+    assert done.exit_code == 0
+    assert "newer version" in done.output
+
+
 def test_a_table_in_use_is_no_server_that_is_away(
     run: Run, servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

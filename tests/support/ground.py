@@ -109,6 +109,7 @@ def make_settings(servers: Servers, **changes: Any) -> Settings:
         "database_url": servers.postgres.app_url,
         "migration_database_url": servers.postgres.owner_url,
         "redis_url": servers.redis.url,
+        "broker_url": servers.redis.url,
         "jwt_secret": secrets.token_hex(32),
         "token_keys": Fernet.generate_key().decode(),
         "data_dir": Path("/nonexistent"),

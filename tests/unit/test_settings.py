@@ -92,6 +92,13 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyP
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "other.test"),
         ("ALLOWED_ORIGINS", "https://other.test/path"),
+        ("DATABASE_URL", "db.example:5432/fairboard"),
+        ("DATABASE_URL", "postgresql://app:hush@db.example:5432"),
+        ("REPLICA_URL", "mysql://app:hush@db.example/fairboard"),
+        ("REDIS_URL", "redis.example:6379"),
+        ("REDIS_URL", "redis+sentinel://:hush@one,two/0?master=board"),
+        ("REDIS_URL", "redis+sentinel://:hush@one:26379,two:26379/0"),
+        ("BROKER_URL", "amqp://hush@rabbit.example"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not_shown(
@@ -181,6 +188,27 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
     message = error(monkeypatch, JWT_SECRET_FILE=str(tmp_path / "absent"))
     assert message.startswith("FAIRBOARD_JWT_SECRET_FILE: ")
     assert str(tmp_path / "absent") in message
+
+
+def test_an_empty_file_sets_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broker").write_text("\n")
+    assert read(monkeypatch, BROKER_URL_FILE=str(tmp_path / "broker")).celery_url == REQUIRED["FAIRBOARD_REDIS_URL"]
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://:hush@one:26379,two:26379/0?master=board", "redis+cluster://:hush@one:6379,two:6379"]
+)
+def test_sentinels_and_clusters_are_for_the_board_alone(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "FAIRBOARD_BROKER_URL has to be one plain Redis" in error(monkeypatch, REDIS_URL=url)
+    assert read(monkeypatch, BROKER_URL="redis://broker:6379/0").redis_url == url
+
+
+def test_a_runtime_file_of_somebody_else_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise PermissionError(13, "Permission denied", "runtime.env")
+
+    monkeypatch.setattr("config.settings.runtime_file", refuse)
+    assert error(monkeypatch) == "runtime.env cannot be read (Permission denied)"
 
 
 def test_several_nodes_of_postgresql_are_one_url(monkeypatch: pytest.MonkeyPatch) -> None:

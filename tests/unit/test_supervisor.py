@@ -239,6 +239,23 @@ def test_a_long_log_file_is_begun_anew(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "web.log").read_text() == "3\n"
 
 
+def test_a_reader_who_takes_nothing_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.output.PATIENCE_MS", 0)
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as reader, os.fdopen(writing, "w") as stream:
+        output = Output(stream, ["web"], tmp_path)
+        for _ in range(2_000):
+            output.line("web", "x" * 99)
+        held = os.read(reading, 200_000).decode()
+        output.line("web", "news")
+        stream.close()
+        rest = reader.read()
+    left_out = 2_000 - held.count("x\n")
+    assert left_out > 0
+    assert rest == f"... {left_out} lines left out; see {tmp_path}\nweb       | news\n"
+    assert len((tmp_path / "web.log").read_text().splitlines()) == 2_001
+
+
 def test_a_closed_terminal_does_not_end_the_supervisor() -> None:
     reading, writing = os.pipe()
     os.close(reading)
