@@ -208,18 +208,7 @@ class StackSite:
     def restart(self, name: str, clock: int = 0) -> None:
         """End a part and start it again, with a clock that is off by some seconds."""
         self.parts[name].terminate()
-        self.parts[name].start(self._clock(clock) if clock else {})
-
-    def _clock(self, seconds: int) -> dict[str, str]:
-        """What makes a process see another time of day; how long things take stays as it is."""
-        library = self.stack.folder / "libfaketime.so.1"
-        if not library.exists():  # A copy, because servers may run as a user who cannot see the original.
-            package = find_spec("libfaketime")
-            assert package is not None
-            assert package.origin is not None
-            shutil.copyfile(Path(package.origin).with_name("vendor") / "libfaketime/src/libfaketime.so.1", library)
-            library.chmod(0o755)
-        return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.parts[name].start(other_clock(self.stack.folder, clock) if clock else {})
 
     def ask(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """As the owner, past all links."""
@@ -292,6 +281,18 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in variables:
             del os.environ[name]
+
+
+def other_clock(folder: Path, seconds: int) -> dict[str, str]:
+    """What makes a process see another time of day; how long things take stays as it is. Puts a library into a folder."""
+    library = folder / "libfaketime.so.1"
+    if not library.exists():  # A copy, because servers may run as a user who cannot see the original.
+        package = find_spec("libfaketime")
+        assert package is not None
+        assert package.origin is not None
+        shutil.copyfile(Path(package.origin).with_name("vendor") / "libfaketime/src/libfaketime.so.1", library)
+        library.chmod(0o755)
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def family(pid: int) -> list[int]:

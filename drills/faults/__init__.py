@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drills.faults import clocks, database, edge, memory, nodes, partition, tasks
+from drills.faults import clocks, database, edge, memory, nodes, odd_nodes, partition, tasks
 from drills.scene import Drill
 
 ON_ONE_MACHINE: tuple[Drill, ...] = (
@@ -14,5 +14,5 @@ ON_ONE_MACHINE: tuple[Drill, ...] = (
 )
 """What can be done to one of each."""
 
-ON_THE_CLUSTER: tuple[Drill, ...] = (*nodes.DRILLS, *partition.DRILLS)
+ON_THE_CLUSTER: tuple[Drill, ...] = (*nodes.DRILLS, *partition.DRILLS, *odd_nodes.DRILLS)
 """What needs several nodes."""

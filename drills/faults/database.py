@@ -16,7 +16,7 @@ import psycopg2.errors
 
 from drills.faults.common import COMPLETING, POSTS, contest, machine, owner, post_together, settled
 from drills.history import Attempt
-from drills.link import Deed, Trap
+from drills.link import Deed, Link, Trap
 from drills.load import SPARE_MS, round_of
 from drills.scene import Drill, Scene
 from drills.truth import until
@@ -76,8 +76,14 @@ def _set(scene: Scene, name: str, value: str) -> Iterator[None]:
 
 def cut_answers(scene: Scene) -> None:
     """The commit is done and its answer is lost: a retry with the same token has to tell."""
-    trap = machine(scene).links["web-database"].set_trap(Trap((COMPLETING,), Deed.CUT_ANSWER, times=CUTS))
+    cut_answers_on(scene, machine(scene).links["web-database"])
+
+
+def cut_answers_on(scene: Scene, link: Link) -> None:
+    """Cut some on one way to PostgreSQL, and see that retries tell."""
+    trap = link.set_trap(Trap((COMPLETING,), Deed.CUT_ANSWER, times=CUTS))
     scene.wait(lambda: trap.times == 0 and trap.sprung.is_set(), "answers that were cut")
+    link.mend()
     scene.site.heal()
     scene.wait_for_more(5)
     told = sum(attempt.code == "TOKEN_ALREADY_USED" for attempt in list(scene.load.history.attempts))

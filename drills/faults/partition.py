@@ -51,10 +51,8 @@ def cut_network_to_etcd(scene: Scene) -> None:
 def _restart_behind_links(scene: Scene, links: Links, name: str) -> None:
     ports = cluster(scene).cluster.ports
     proxies = [f"127.0.0.1:{links.add(one, ports[f'{one}-client']).port}" for one in ETCD]
-    part = cluster(scene).parts[name]
-    part.terminate()
     # By default Patroni asks etcd for its members, and would go to those past the proxies.
-    part.start({"PATRONI_ETCD3_HOSTS": ",".join(proxies), "PATRONI_ETCD3_USE_PROXIES": "true"})
+    restart(scene, name, {"PATRONI_ETCD3_HOSTS": ",".join(proxies), "PATRONI_ETCD3_USE_PROXIES": "true"})
 
 
 def _stays_the_only_one(scene: Scene, name: str) -> None:

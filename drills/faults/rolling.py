@@ -6,7 +6,8 @@ import base64
 import http.client
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from redis import Redis
 
@@ -57,11 +58,11 @@ def step(scene: Scene, what: str, act: Callable[[], None]) -> None:
         scene.notes.append(f"{what}: {len(failed)} requests failed within {took:.0f} s, such as {failed[:2]}")
 
 
-def restart(scene: Scene, name: str) -> None:
-    """One part, in an orderly way."""
-    part = scene.site.parts[name]
+def restart(scene: Scene, name: str, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+    """One part, in an orderly way, with more in its environment."""
+    part = cluster(scene).parts[name]
     part.terminate()
-    part.start()
+    part.start(variables)
 
 
 def whole(scene: Scene) -> bool:
