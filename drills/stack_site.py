@@ -284,7 +284,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def other_clock(folder: Path, seconds: int) -> dict[str, str]:
-    """What makes a process see another time of day; how long things take stays as it is. Puts a library into a folder."""
+    """What makes a process see another time of day; what takes how long stays. Puts a library into a folder."""
     library = folder / "libfaketime.so.1"
     if not library.exists():  # A copy, because servers may run as a user who cannot see the original.
         package = find_spec("libfaketime")
