@@ -134,9 +134,13 @@ AWAKE = Hint(
 )
 
 
-def accuse(stack: Stack, player: Player, hint: Hint, entries: Sequence[int] = ()) -> int:
-    """Leave evidence; gives the case."""
+def accuse(
+    stack: Stack, player: Player, hint: Hint, entries: Sequence[int] = (), *, e_value: float | None = None
+) -> int:
+    """Leave evidence; gives the case. With an e-value it is a finding of the analysis, and the case's version grows."""
     details = {"statistic": hint.statistic, "percentile": hint.percentile, "n": max(len(entries), 30)}
+    if e_value is not None:
+        details["eValue"] = e_value
     rows = stack.ask(
         "SELECT add_evidence(%s, %s, %s, %s, %s, %s::bigint[], %s, %s, %s, %s)",
         (

@@ -1,5 +1,6 @@
 // A case: who, how bad, why, drawn, and what was decided.
 
+import { announce } from "../announcer.js";
 import { byId, initial, make, seen, spoken } from "../dom.js";
 import { readCase } from "./api.js";
 import { showPlots } from "./plots.js";
@@ -41,12 +42,19 @@ const byWeight = (one, other) => WEIGHT[one.severity] - WEIGHT[other.severity] |
 const isSame = (one, other) =>
   ["id", "updatedAt", "version", "accountStatus", "held"].every((name) => one[name] === other?.[name]);
 
-export class CaseFile {
-  #shown = null;
-  #asked = 0;
+const [NONE, READING, FAILED] = ["No case is open", "One moment …", "The case could not be read."];
 
-  constructor({ onTrouble }) {
-    this.onTrouble = onTrouble;
+export class CaseFile {
+  #wanted = null; // The id of the case that is shown, or is to be.
+  #shown = null;
+  #seen = null; // The version that whoever looks at it knows of.
+  #asked = 0;
+  #since = 0; // Readings that began before this one come too late.
+
+  /** `onAnswer(problem)` after each reading: null if there was none. */
+  constructor({ onAnswer }) {
+    this.onAnswer = onAnswer;
+    byId("case-seen").addEventListener("click", () => this.#see());
   }
 
   /** The case that is shown, as the server told it, or null. */
@@ -54,30 +62,76 @@ export class CaseFile {
     return this.#shown;
   }
 
-  /** Read a case and show it. Answers whether it is shown. */
+  /** Read a case and show it; another one is gone at once. Answers whether it was not shown before. */
   async open(id) {
+    if (id !== this.#wanted) this.#leave(id, READING);
     const asked = (this.#asked += 1);
     try {
       const file = await readCase(id);
-      if (asked !== this.#asked) return false;
+      if (asked < this.#since) return false;
+      this.#since = asked;
+      const came = this.#shown === null;
       if (!isSame(file, this.#shown)) this.#show(file);
-      return true;
+      this.onAnswer(null);
+      return came;
     } catch (problem) {
-      if (asked === this.#asked) this.onTrouble(problem);
+      if (asked >= this.#since) this.#fail(problem);
       return false;
     }
   }
 
   close() {
-    this.#asked += 1;
-    this.#shown = null;
+    this.#leave(null, NONE);
+  }
+
+  /** Lead to what has come in since, if anything has, and answer whether. Asked again, it counts as seen. */
+  leadToNews() {
+    if (this.#shown.version <= this.#seen) {
+      this.#see();
+      return false;
+    }
+    this.#seen = this.#shown.version;
+    byId("case-seen").focus();
+    return true;
+  }
+
+  /** A decision is no news to whoever has made it. */
+  knows(decided) {
+    if (this.#shown?.id === decided.id) this.#seen = decided.version + 1;
+  }
+
+  #leave(wanted, state) {
+    [this.#wanted, this.#shown, this.#seen, this.#since] = [wanted, null, null, this.#asked + 1];
     byId("case").hidden = true;
+    byId("case-news").hidden = true;
+    byId("file-title").textContent = ""; // It names the region too.
     byId("file-empty").hidden = false;
+    byId("file-state").textContent = state;
+    byId("file-hint").hidden = state !== NONE;
+  }
+
+  #fail(problem) {
+    if (!this.#shown) byId("file-state").textContent = FAILED;
+    this.onAnswer(problem);
+  }
+
+  #see() {
+    const held = document.activeElement === byId("case-seen");
+    this.#seen = Math.max(this.#seen, this.#shown.version);
+    byId("case-news").hidden = true;
+    if (held) byId("file-title").focus({ preventScroll: true });
+  }
+
+  #showNews() {
+    if (this.#shown.version <= this.#seen) return;
+    byId("case-news").hidden = false;
+    announce("New evidence or a decision has come in.", "case");
   }
 
   #show(file) {
-    const fresh = this.#shown?.id !== file.id;
+    const fresh = this.#shown === null;
     this.#shown = file;
+    this.#seen ??= file.version;
     byId("file-empty").hidden = true;
     byId("case").hidden = false;
     byId("file-title").textContent = file.username;
@@ -91,6 +145,7 @@ export class CaseFile {
     showPlots(byId("plots"), file);
     byId("audit").hidden = !file.decisions.length;
     byId("decisions").replaceChildren(...file.decisions.toReversed().map(makeDecision));
+    this.#showNews();
     if (fresh) byId("file").scrollTop = 0;
   }
 

@@ -22,6 +22,12 @@ const PAUSE = 250; // While times are typed.
 const rank = (place) => (place === null ? "off the board" : `#${number(place)}`);
 const change = (before, after) => (before === after ? before : `${before} → ${after}`);
 
+// What a field says, or "" while that is no time.
+function timeIn(id) {
+  const time = new Date(byId(id).value);
+  return Number.isNaN(time.getTime()) ? "" : time.toISOString();
+}
+
 function makeMove(move) {
   const name = make("th", "", move.username);
   name.scope = "row";
@@ -42,9 +48,10 @@ export class Decision {
   #asked = 0;
   #waiting = null;
 
-  /** `onDecided(file, verdict)` when the server has taken it; `onStale()` when somebody else was faster. */
-  constructor({ onDecided, onStale }) {
+  /** `onDecided(file, verdict)` when the server has taken it; `onStale()` when somebody was faster; `onClosed()`. */
+  constructor({ onDecided, onStale, onClosed }) {
     Object.assign(this, { onDecided, onStale, dialog: byId("decide"), form: byId("decide-form") });
+    this.dialog.addEventListener("close", () => onClosed());
     byId("decide-cancel").addEventListener("click", () => this.dialog.close());
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.form.addEventListener("change", () => this.#foretell());
@@ -85,7 +92,7 @@ export class Decision {
     if (this.#verdict === "clear") return { decision: "clear" };
     const scope = this.form.elements.scope.value;
     if (scope !== "span") return { decision: "confirm", reverse: scope };
-    const [since, until] = ["since", "until"].map((id) => byId(id).value && new Date(byId(id).value).toISOString());
+    const [since, until] = ["since", "until"].map(timeIn);
     if (!since && !until) return null;
     return { decision: "confirm", reverse: { ...(since && { since }), ...(until && { until }) } };
   }

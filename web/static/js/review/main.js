@@ -10,13 +10,15 @@ import { Decision } from "./decision.js";
 import { Gate } from "./gate.js";
 import { listen } from "./keys.js";
 import { Queue } from "./queue.js";
+import { fails, forget, tell } from "./trouble.js";
 
 const LOOK = 4_000;
+const TRYING = "This page goes on trying; meanwhile it may show what is old.";
 
 const gate = new Gate();
-const file = new CaseFile({ onTrouble: complain });
-const queue = new Queue({ onOpen: go, onTrouble: complain });
-const decision = new Decision({ onDecided: decided, onStale: () => reopen() });
+const file = new CaseFile({ onAnswer: (problem) => hear("case", problem) });
+const queue = new Queue({ onOpen: go, onAnswer: (problem) => hear("queue", problem) });
+const decision = new Decision({ onDecided: decided, onStale: reopen, onClosed: reopen });
 
 let player; // The session's userId, null for nobody; undefined at first.
 let counts = null;
@@ -39,6 +41,7 @@ function follow(held, over = false) {
   decision.close();
   file.close();
   queue.clear();
+  forget();
   document.title = "Review · Fairboard";
   document.body.dataset.view = "closed";
   if (!held) return gate.askForLogin(over);
@@ -50,13 +53,14 @@ function follow(held, over = false) {
 async function look() {
   const mine = looking;
   try {
-    const news = document.hidden && counts ? counts : await waiting();
+    const news = document.hidden && counts ? null : await waiting();
     if (mine !== looking) return;
-    take(news);
+    if (news) take(news);
   } catch (problem) {
     if (mine !== looking) return;
-    if (problem.status === 403) return gate.refuse(fairboard.session?.username ?? "This account");
-    if (!counts) gate.fail(problem);
+    if (problem.status === 403) return refuse();
+    if (counts) hear("news", problem);
+    else gate.fail(problem);
   }
   timer = setTimeout(look, LOOK);
 }
@@ -66,16 +70,24 @@ function take(news) {
   counts = news;
   document.title = `${news.high ? `(${news.high}) ` : ""}Review · Fairboard`;
   queue.count(news);
-  if (before === null) {
-    const entered = gate.open(fairboard.session.username);
-    document.body.dataset.view = "queue";
-    queue.reload().then(() => entered && !addressed() && queue.focus());
-    show();
-  } else if (news.changedAt !== before.changedAt) {
-    if (news.newest > before.newest) announce("There are new cases.");
-    queue.reload();
-    if (!decision.isOpen) reopen();
-  }
+  tell("news", "");
+  if (before === null) enter();
+  else catchUp(news, before);
+}
+
+function enter() {
+  const entered = gate.open(fairboard.session.username);
+  document.body.dataset.view = "queue";
+  queue.reload().then(() => entered && !addressed() && queue.focus());
+  show();
+}
+
+// Whatever could not be read is tried again.
+function catchUp(news, before) {
+  const changed = news.changedAt !== before.changedAt;
+  if (changed && news.newest > before.newest) announce("There are new cases.");
+  if (changed || fails("queue")) queue.reload();
+  if (!decision.isOpen && (changed || fails("case"))) reopen();
 }
 
 /** Show the case that the address names. */
@@ -84,30 +96,50 @@ async function show() {
   if (!counts) return;
   document.body.dataset.view = id ? "case" : "queue";
   queue.mark(id || null);
-  if (!id) return file.close();
-  const fresh = file.shown?.id !== id;
+  if (!id) return close();
+  if (file.shown?.id !== id) decision.close();
   if (await file.open(id)) {
-    if (fresh) {
-      byId("file-title").focus({ preventScroll: true });
-      scrollTo({ top: 0 });
-    }
+    byId("file-title").focus({ preventScroll: true });
+    scrollTo({ top: 0 });
+  } else if (!file.shown && document.activeElement === document.body) {
+    byId("back-empty").focus(); // In a narrow window the row that had the focus is gone.
   }
 }
 
+/** Read anew the case that is shown, or could not be. */
 async function reopen() {
-  if (file.shown) await file.open(file.shown.id);
+  if (addressed() && (file.shown || fails("case"))) await show();
 }
 
-async function decided(shown, verdict) {
+// The dialog is closing, and with that the case is read anew.
+function decided(shown, verdict) {
   announce(`${shown.username}: ${verdict === "clear" ? "cleared" : "confirmed"}.`);
-  await Promise.all([file.open(shown.id), queue.reload()]);
+  file.knows(shown);
   byId("file-title").focus({ preventScroll: true });
+  queue.reload();
 }
 
-function complain(problem) {
-  if (problem.status === 403) gate.refuse(fairboard.session?.username ?? "This account");
-  else if (problem.status !== 401) announce(problem.code === "NOT_FOUND" ? "There is no such case." : explain(problem));
-  if (problem.code === "NOT_FOUND") location.hash = "";
+// What a call of one part of the page came to: a problem, or null.
+function hear(part, problem) {
+  if (!problem) tell(part, "");
+  else if (problem.status === 403) refuse();
+  else if (part === "case" && problem.code === "NOT_FOUND") miss();
+  else if (problem.status !== 401) tell(part, `${explain(problem)} ${TRYING}`);
+}
+
+function refuse() {
+  forget();
+  gate.refuse(fairboard.session?.username ?? "This account");
+}
+
+function miss() {
+  back();
+  tell("case", "There is no such case.");
+}
+
+function close() {
+  file.close();
+  tell("case", "");
 }
 
 function back() {
@@ -115,12 +147,15 @@ function back() {
   document.body.dataset.view = "queue";
   queue.focus();
   queue.mark(null);
-  file.close();
+  close();
 }
 
-const ask = (verdict) => file.shown && !byId(verdict).hidden && decision.ask(file.shown, verdict);
+function ask(verdict) {
+  if (file.shown?.id !== addressed() || byId(verdict).hidden) return; // Between two cases there is none to decide.
+  if (!file.leadToNews()) decision.ask(file.shown, verdict);
+}
 
-byId("back").addEventListener("click", back);
+for (const id of ["back", "back-empty"]) byId(id).addEventListener("click", back);
 for (const verdict of ["clear", "confirm"]) byId(verdict).addEventListener("click", () => ask(verdict));
 listen({
   next: () => queue.move(1),

@@ -35,31 +35,38 @@ export class Queue {
   #chosen = { status: "open", severity: null };
   #cases = [];
   #next = null;
+  #wanted = 0; // So many cases, if there are: only who reads on changes that, or who chooses others.
+  #isRead = false;
   #counts = null;
   #open = null; // The id of the case that is shown.
   #asked = 0;
+  #since = 0; // Readings that began before this one come too late.
 
-  /** `onOpen(id)` when a case is chosen, `onTrouble(problem)` when the server refuses. */
-  constructor({ onOpen, onTrouble }) {
-    Object.assign(this, { onOpen, onTrouble });
-    byId("more").addEventListener("click", () => this.#load(this.#cases, this.#next));
+  /** `onOpen(id)` when a case is chosen, `onAnswer(problem)` after each reading: null if there was none. */
+  constructor({ onOpen, onAnswer }) {
+    Object.assign(this, { onOpen, onAnswer });
+    byId("more").addEventListener("click", () => this.#more());
     this.#makeTabs();
     this.#showFilters();
   }
 
-  /** Read anew what is shown. */
+  /** Read anew what is shown. It stays until all of it has come. */
   async reload() {
-    const shown = this.#cases.length;
-    if (!(await this.#load([], null))) return;
-    while (this.#next !== null && this.#cases.length < shown) {
-      if (!(await this.#load(this.#cases, this.#next))) return;
+    const asked = (this.#asked += 1);
+    try {
+      const { cases, next } = await this.#read();
+      if (asked < this.#since) return;
+      [this.#cases, this.#next, this.#isRead, this.#since] = [cases, next, true, asked];
+      this.#show();
+      this.onAnswer(null);
+    } catch (problem) {
+      if (asked >= this.#since) this.onAnswer(problem);
     }
   }
 
   clear() {
-    this.#asked += 1;
-    [this.#cases, this.#next, this.#counts] = [[], null, null];
-    this.#show();
+    this.#counts = null;
+    this.#empty();
   }
 
   /** How many open cases there are of each severity. */
@@ -93,21 +100,28 @@ export class Queue {
     return [...byId("cases").querySelectorAll(".case-row")];
   }
 
-  // A page that follows others. Answers whether it is shown.
-  async #load(before, cursor) {
-    const asked = (this.#asked += 1);
-    try {
-      const page = await listCases({ ...this.#chosen, cursor });
-      if (asked !== this.#asked) return false;
-      const known = new Set(before.map((one) => one.id));
-      this.#cases = [...before, ...page.cases.filter((one) => !known.has(one.id))];
-      this.#next = page.next;
-      this.#show();
-      return true;
-    } catch (problem) {
-      if (asked === this.#asked) this.onTrouble(problem);
-      return false;
-    }
+  // As many pages as it takes, and where the next one begins.
+  async #read() {
+    const [chosen, found] = [this.#chosen, new Map()];
+    let cursor = null;
+    do {
+      const page = await listCases({ ...chosen, cursor });
+      for (const one of page.cases) found.set(one.id, one);
+      cursor = page.next;
+    } while (cursor !== null && found.size < this.#wanted);
+    return { cases: [...found.values()], next: cursor };
+  }
+
+  #more() {
+    this.#wanted = this.#cases.length + 1;
+    this.reload();
+  }
+
+  // Nothing that was read is shown any more, and nothing that is on its way.
+  #empty() {
+    this.#since = this.#asked + 1;
+    [this.#cases, this.#next, this.#wanted, this.#isRead] = [[], null, 0, false];
+    this.#show();
   }
 
   #show() {
@@ -120,7 +134,7 @@ export class Queue {
     byId("cases").replaceChildren(...rows);
     this.mark(this.#open);
     if (focused) this.#rows().find((row) => row.dataset.case === focused)?.focus({ preventScroll: true });
-    byId("nothing").hidden = rows.length > 0 || this.#counts === null;
+    byId("nothing").hidden = rows.length > 0 || !this.#isRead;
     byId("nothing").textContent = this.#chosen.severity ? "No such case." : EMPTY[this.#chosen.status];
     byId("more").hidden = this.#next === null;
   }
@@ -160,7 +174,7 @@ export class Queue {
 
   #choose(chosen) {
     this.#chosen = chosen;
-    this.#cases = [];
+    this.#empty();
     this.#showFilters();
     this.reload();
   }
