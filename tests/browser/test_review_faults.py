@@ -118,6 +118,15 @@ def test_no_case_is_decided_while_another_is_addressed(stack: Stack, newcomer: N
     expect(desk.page.locator("#decide-title")).to_contain_text(player.username)
 
 
+def test_the_skip_link_leads_to_the_case_and_leaves_it_open(stack: Stack, newcomer: Newcomer, desk: Visit) -> None:
+    player = newcomer()
+    open_case(desk, accuse(stack, player, AWAKE))
+    desk.page.locator(".skip").focus()
+    desk.page.keyboard.press("Enter")
+    expect(desk.page.locator("#file")).to_be_focused()
+    expect(desk.page.locator("#file-title")).to_have_text(player.username)
+
+
 def test_a_narrow_window_leads_back_from_a_case_that_cannot_be_read(
     stack: Stack, newcomer: Newcomer, desk: Visit
 ) -> None:

@@ -166,6 +166,10 @@ listen({
   back,
 });
 addEventListener("hashchange", show);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // The address is the case's.
+  byId("file").focus();
+});
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !counts) return;
   clearTimeout(timer);
