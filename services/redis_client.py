@@ -180,7 +180,8 @@ def has_moved(redis: Redis, pubsub: PubSub) -> bool:
     One that is cut off from them alone answers as before, and nobody publishes there any more. False without Sentinels,
     and while they name nobody.
     """
-    pool, own = getattr(redis, "connection_pool", None), pubsub.connection
+    pool: Any = getattr(redis, "connection_pool", None)  # A cluster's client has none.
+    own: Any = pubsub.connection  # Of which redis-py says that it is None, always.
     if not isinstance(pool, SentinelConnectionPool) or own is None:
         return False
     try:

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutErr
 from config.catalogue import BOARD
 from services import sessions
 from services.leaderboard.board import publish
+from services.redis_client import QuickConnection
 from services.resources import Resources
 from services.sessions import Player
 from tests.support.people import People
@@ -97,6 +98,7 @@ def test_a_master_that_was_replaced_is_left_though_it_answers(
     resources.quick.call(("PING",))
     with pytest.raises(RedisConnectionError):
         listen(resources, Ear(lambda: None, 1))
+    assert isinstance(resources.quick, QuickConnection)
     assert not resources.quick._idle, "reads go elsewhere as well"
 
 
