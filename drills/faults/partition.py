@@ -70,8 +70,8 @@ def _stays_the_only_one(scene: Scene, name: str) -> None:
         scene.lasts(0.5)
     outage = scene.load.history.outage(begun, scene.load.now())
     scene.notes.append(
-        f"cut off from etcd it was the only primary, {scene.load.count() - served} completions counted, and {outage:.1f} s "
-        "passed at most without one; what is longer came of making it the primary before that, and another one after it"
+        f"cut off from etcd it was the only primary, {scene.load.count() - served} completions counted, and at most "
+        f"{outage:.1f} s passed without one; what is longer came of making it the primary, and another one after it"
     )
     scene.require(f"no outage of more than {OUTAGE_SECONDS:.0f} s, not {outage:.1f} s", holds=outage <= OUTAGE_SECONDS)
     scene.require("both standbys that saw its lease end", holds=saw_it_end >= set(POSTGRES) - {name})
