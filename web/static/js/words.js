@@ -19,8 +19,8 @@ const REFUSALS = {
   VALIDATION_ERROR: "Something in that form is not right.",
   INVALID_CREDENTIALS: "That name and password do not belong together.",
   GUEST_REFUSED:
-    "The password that this browser keeps for your guest account is not right any more. Log in with the one you gave it " +
-    "elsewhere, or forget this guest and play as a new one.",
+    "The password that this browser keeps for your guest account is not right any more. Log in with the one you gave " +
+    "it elsewhere, or forget this guest and play as a new one.",
   USERNAME_TAKEN: "That name is taken. Please choose another.",
   UNAUTHORIZED: "Please log in first.",
   INVALID_TOKEN: "Your session is no longer valid. Please log in again.",
