@@ -97,11 +97,14 @@ def without(servers: Servers, settings: Settings, resources: Resources) -> Itera
     with ExitStack() as stack:
 
         def cut(server: str) -> Resources:
-            name, port = (
-                ("database_url", servers.postgres.port) if server == "postgres" else ("redis_url", servers.redis.port)
+            names, port = (
+                (("database_url",), servers.postgres.port)
+                if server == "postgres"
+                else (("redis_url", "broker_url"), servers.redis.port)
             )
-            url = getattr(settings, name).replace(f":{port}/", f":{free_port()}/")
-            return stack.enter_context(opened(settings.model_copy(update={name: url})))
+            nobody = f":{free_port()}/"
+            changes = {name: getattr(settings, name).replace(f":{port}/", nobody) for name in names}
+            return stack.enter_context(opened(settings.model_copy(update=changes)))
 
         yield cut
 
