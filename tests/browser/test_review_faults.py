@@ -124,6 +124,7 @@ def test_the_skip_link_leads_to_the_case_and_leaves_it_open(stack: Stack, newcom
     desk.page.locator(".skip").focus()
     desk.page.keyboard.press("Enter")
     expect(desk.page.locator("#file")).to_be_focused()
+    expect(desk.page.locator("#case")).to_be_visible()
     expect(desk.page.locator("#file-title")).to_have_text(player.username)
 
 

@@ -191,8 +191,9 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_an_empty_file_sets_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "broker").write_text("\n")
-    assert read(monkeypatch, BROKER_URL_FILE=str(tmp_path / "broker")).celery_url == REQUIRED["FAIRBOARD_REDIS_URL"]
+    (tmp_path / "redis").write_text("\n")
+    monkeypatch.delenv("FAIRBOARD_REDIS_URL")
+    assert error(monkeypatch, REDIS_URL_FILE=str(tmp_path / "redis")).startswith("FAIRBOARD_REDIS_URL: is not set")
 
 
 @pytest.mark.parametrize(
