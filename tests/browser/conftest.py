@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import chromium
-from tests.support.players import Player, sign_up
+from tests.support.players import Player, sign_up, sign_up_as
 from tests.support.stack import Stack
 from tests.support.visits import Visit, visit
 
@@ -51,6 +51,14 @@ def newcomer(stack: Stack) -> Iterator[Callable[[], Player]]:
             return made
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def analyst(stack: Stack) -> Iterator[Player]:
+    """An analyst who is logged in."""
+    logged_in = sign_up_as(stack, "analyst")
+    yield logged_in
+    logged_in.close()
 
 
 @pytest.fixture

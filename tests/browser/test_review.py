@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
-from tests.support.players import PASSWORD, Player, sign_up_as
+from tests.support.players import PASSWORD, Player
 from tests.support.stack import Stack
 from tests.support.suspects import AWAKE, REPLAY, STEADY, accuse, look_now, machine, person, write_past
 from tests.support.visits import Visit
@@ -17,14 +17,6 @@ from tests.support.visits import Visit
 Visiting = Callable[..., Visit]
 Newcomer = Callable[[], Player]
 AXE = Axe()
-
-
-@pytest.fixture(scope="module")
-def analyst(stack: Stack) -> Iterator[Player]:
-    """An analyst who is logged in."""
-    logged_in = sign_up_as(stack, "analyst")
-    yield logged_in
-    logged_in.close()
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
 
-from tests.support.players import Player, crowd, sign_up_as
+from tests.support.players import Player, crowd
 from tests.support.stack import Stack
 from tests.support.suspects import AWAKE, STEADY, accuse
 from tests.support.visits import Visit
@@ -19,14 +19,6 @@ Newcomer = Callable[[], Player]
 NARROW = ViewportSize(width=320, height=640)
 UNREACHED = "The server cannot be reached."
 AXE = Axe()
-
-
-@pytest.fixture(scope="module")
-def analyst(stack: Stack) -> Iterator[Player]:
-    """An analyst who is logged in."""
-    logged_in = sign_up_as(stack, "analyst")
-    yield logged_in
-    logged_in.close()
 
 
 @pytest.fixture

@@ -32,12 +32,17 @@ def is_in(shown: Visit, name: str | re.Pattern[str]) -> None:
     expect(shown.page.locator("#signed-in")).to_be_visible()
 
 
+def enter_as_guest(shown: Visit) -> str:
+    """A new guest; gives the name."""
+    shown.page.get_by_role("button", name="Play as a guest").click()
+    is_in(shown, re.compile(r"^guest-[a-z]+-\d{4,}$"))
+    return shown.page.locator("#account-name").inner_text()
+
+
 def test_a_guest_plays_at_once_stays_after_a_reload_and_comes_back(visiting: Visiting) -> None:
     shown = visiting()
     expect(shown.page.locator("#board")).to_have_attribute("data-state", "locked")
-    shown.page.get_by_role("button", name="Play as a guest").click()
-    is_in(shown, re.compile(r"^guest-[a-z]+-\d{4,}$"))
-    name = shown.page.locator("#account-name").inner_text()
+    name = enter_as_guest(shown)
     expect(shown.page.locator("#badge")).to_have_text("Live")
     shown.page.reload()
     is_in(shown, name)
@@ -77,9 +82,7 @@ def change(shown: Visit, current: str, new: str) -> None:
 
 def test_a_guest_gets_a_password_of_their_own_and_this_browser_keeps_it(visiting: Visiting) -> None:
     shown = visiting()
-    shown.page.get_by_role("button", name="Play as a guest").click()
-    is_in(shown, re.compile(r"^guest-"))
-    name, error = shown.page.locator("#account-name").inner_text(), shown.page.locator("#password-error")
+    name, error = enter_as_guest(shown), shown.page.locator("#password-error")
     shown.page.locator("#password-open").click()
     made_up = shown.page.get_by_label("Current password").input_value()
     expect(shown.page.locator("#guest-password")).to_have_text(made_up)
@@ -105,9 +108,7 @@ def test_a_guest_gets_a_password_of_their_own_and_this_browser_keeps_it(visiting
 
 def test_a_guest_whose_password_was_changed_elsewhere_is_not_replaced(stack: Stack, visiting: Visiting) -> None:
     shown = visiting()
-    shown.page.get_by_role("button", name="Play as a guest").click()
-    is_in(shown, re.compile(r"^guest-"))
-    name = shown.page.locator("#account-name").inner_text()
+    name = enter_as_guest(shown)
     assert stack.command("set-password", name, "--password-stdin", text=PASSWORD + "\n").returncode == 0
     shown.page.reload()
     shown.page.get_by_role("button", name=f"Continue as {name}").click()
@@ -126,9 +127,7 @@ def lose_the_answer(route: Route) -> None:
 
 def test_a_guest_whose_new_password_may_or_may_not_be_taken_comes_back(visiting: Visiting) -> None:
     shown = visiting()
-    shown.page.get_by_role("button", name="Play as a guest").click()
-    is_in(shown, re.compile(r"^guest-"))
-    name, error = shown.page.locator("#account-name").inner_text(), shown.page.locator("#password-error")
+    name, error = enter_as_guest(shown), shown.page.locator("#password-error")
     shown.page.locator("#password-open").click()
     made_up = shown.page.get_by_label("Current password").input_value()
     shown.page.route("**/api/auth/password", lambda route: route.abort(), times=1)
