@@ -76,9 +76,8 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     run_id = redis_run_id(resources, keys)
     # Redis may be another process now, with older data: then what was published since is not known here any more, and
     # its cache may take sessions for good that have ended since.
-    forgotten = 0
-    if run_id != _known_run_id(resources, board):
-        forgotten = int(time.time() * 1000)
+    forgotten = run_id != _known_run_id(resources, board)
+    if forgotten:
         sessions.forget_ended_lately(resources)
     with translate_outage(), resources.redis.pipeline(transaction=True) as start:
         # In one step: a rebuild about to finish would else find its notes gone, and miss what was placed meanwhile.
@@ -113,7 +112,7 @@ def _tidied(resources: Resources, keys: BoardKeys, name: str) -> Iterator[None]:
             resources.drop_rebuild_script(copies, [name, back_off])
 
 
-def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: int) -> bool:
+def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: bool) -> bool:
     """Put the copy in the board's place. Whether this rebuild still counted."""
     finish = (
         keys.standings,
@@ -127,7 +126,7 @@ def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: int) ->
         keys.published,
         *keys.copy(name),
     )
-    return bool(resources.finish_rebuild_script(finish, [name, forgotten]))
+    return bool(resources.finish_rebuild_script(finish, [name, int(forgotten)]))
 
 
 def is_put_off(resources: Resources, board: str) -> bool:

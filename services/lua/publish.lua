@@ -1,7 +1,8 @@
 -- Recompute the top 10, compare it with what was last published, and publish it under the next version: in one step, so
 -- that two workers can neither publish one change twice nor miss one.
 --
--- KEYS[1] standings   KEYS[2] players   KEYS[3] top10 (cache)   KEYS[4] published: hash of version, ids, entries, at, updatedAt
+-- KEYS[1] standings   KEYS[2] players   KEYS[3] top10 (cache)   KEYS[4] published: hash of version, ids, entries, at,
+-- updatedAt, and run, the id of the Redis process that published it
 -- KEYS[5] loaded      KEYS[6] doorbell  KEYS[7] deferred: a later recomputation is on its way
 -- KEYS[8] the channel   KEYS[9] the channel that says, just before a board, what caused it: "version JSON"
 -- ARGV[1] now, RFC 3339   ARGV[2] now, Unix milliseconds   ARGV[3] least milliseconds between frames that only change scores
@@ -9,8 +10,9 @@
 -- Returns {'published', version} | {'unchanged', version} | {'later', milliseconds, 1 if the caller is to schedule it}
 --         | {'not loaded', 0}
 --
--- The first version after Redis lost its memory is the time in milliseconds, which is more than any version before it as
--- long as there were fewer than 1,000 frames a second: so versions only grow.
+-- Another process than the one that published last (a restart, a failover, a restored file) may not know the last of what
+-- was published, so it counts nothing as published. Its first version is the time in milliseconds, which is more than any
+-- version before it as long as there were fewer than 1,000 frames a second: so versions only grow, and none names two boards.
 redis.call('DEL', KEYS[6])
 if redis.call('EXISTS', KEYS[5]) == 0 then return {'not loaded', 0} end
 
@@ -28,10 +30,11 @@ for i = 1, #rows, 2 do
 end
 local id_list, entry_list = table.concat(ids, ','), table.concat(entries, ',')
 
-local last = redis.call('HMGET', KEYS[4], 'version', 'ids', 'entries', 'at')
-local version = tonumber(last[1]) or 0
-if last[3] == entry_list then return {'unchanged', version} end
-if last[2] == id_list then
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local last = redis.call('HMGET', KEYS[4], 'version', 'ids', 'entries', 'at', 'run')
+local version, known = tonumber(last[1]) or 0, last[5] == run
+if known and last[3] == entry_list then return {'unchanged', version} end
+if known and last[2] == id_list then
   local wait = last[4] + ARGV[3] - ARGV[2]
   if wait > 0 and wait <= tonumber(ARGV[3]) then
     local first = redis.call('SET', KEYS[7], '1', 'NX', 'PX', wait)
@@ -39,9 +42,10 @@ if last[2] == id_list then
   end
 end
 
-version = string.format('%.0f', version > 0 and version + 1 or ARGV[2])
+version = string.format('%.0f', known and version + 1 or math.max(version + 1, ARGV[2]))
 local board = '{"leaderboard":[' .. entry_list .. '],"updatedAt":"' .. ARGV[1] .. '","version":' .. version .. '}'
-redis.call('HSET', KEYS[4], 'version', version, 'ids', id_list, 'entries', entry_list, 'at', ARGV[2], 'updatedAt', ARGV[1])
+redis.call('HSET', KEYS[4], 'version', version, 'ids', id_list, 'entries', entry_list, 'at', ARGV[2], 'updatedAt', ARGV[1],
+  'run', run)
 redis.call('SET', KEYS[3], board, 'EX', ARGV[4])
 redis.call('PUBLISH', KEYS[9], version .. ' ' .. ARGV[6])
 redis.call('PUBLISH', KEYS[8], board)

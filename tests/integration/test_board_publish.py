@@ -152,6 +152,32 @@ def test_versions_grow_by_one(resources: Resources, frames: Frames) -> None:
     assert versions == list(range(versions[0], versions[0] + 5))
 
 
+def test_a_process_that_forgot_the_last_frames_names_none_of_them_again(resources: Resources, frames: Frames) -> None:
+    publish(resources, BOARD)
+    resources.redis.hincrby(KEYS.published, "version", -10_000)  # Ten seconds ago.
+    frames()
+    older: Any = resources.redis.hgetall(KEYS.published)
+    for n in range(1, 4):
+        place(resources, BOARD, [a_standing(n, n)])
+        publish(resources, BOARD)
+    resources.redis.hset(KEYS.published, mapping={**older, "run": "another process"})
+    place(resources, BOARD, [a_standing(1, 9, version=2)])
+    assert [publish(resources, BOARD).outcome for _ in range(2)] == ["published", "unchanged"]
+    versions = [json.loads(frame)["version"] for frame in frames()]
+    assert len(versions) == 4
+    assert versions == sorted(set(versions))
+
+
+def test_another_process_shows_what_it_has_though_it_published_the_same(resources: Resources, frames: Frames) -> None:
+    place(resources, BOARD, [a_standing(1, 1)])
+    publish(resources, BOARD)
+    resources.redis.hset(KEYS.published, "run", "another process")
+    assert publish(resources, BOARD).outcome == "published", "others may have been shown since"
+    first, second = (json.loads(frame) for frame in frames())
+    assert first["leaderboard"] == second["leaderboard"]
+    assert first["version"] < second["version"]
+
+
 def test_versions_still_grow_after_redis_forgot_everything(
     resources: Resources, people: People, player: Player
 ) -> None:
