@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -268,11 +269,24 @@ def from_files() -> dict[str, str]:
     return found
 
 
+def from_runtime_file() -> dict[str, str]:
+    """Settings that a running `fairboard up` has written, as a shell reads them, and the environment leaves out."""
+    try:
+        words = shlex.split(runtime_file().read_text(encoding="utf-8"), comments=True)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise SettingsError(f"{runtime_file()} cannot be read ({error}); start `fairboard up` anew") from None
+    written = dict(word.split("=", 1) for word in words if "=" in word)
+    names = {PREFIX + field.upper(): field for field in Settings.model_fields}
+    return {field: written[name] for name, field in names.items() if written.get(name) and not os.environ.get(name)}
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """The settings of this process. Raises SettingsError that names every variable that is missing or wrong."""
     try:
-        return Settings(_env_file=runtime_file(), **from_files())  # type: ignore[arg-type]  # pydantic checks the types
+        return Settings(**from_runtime_file() | from_files())  # type: ignore[arg-type]  # pydantic checks the types
     except ValidationError as error:
         raise SettingsError(explain(error)) from None
     except OSError as error:

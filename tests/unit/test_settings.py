@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from cli.data_dir import DataDir
 from config.settings import Settings, SettingsError, get_settings
 
 KEY, OTHER_KEY = "hYm0tXc0oI3l1b5k0bMAdMW7A1m7qiPdSFD-UyrKQY4=", "zHxZ3cW2x9wTn3xO0pJ1mHn0w3T0yq0vQwJ0b4gq0nE="
@@ -149,15 +151,32 @@ def test_the_database_driver_is_named(monkeypatch: pytest.MonkeyPatch, scheme: s
     assert (settings.database_url, settings.owner_url) == ("postgresql+psycopg2://a@b/c", "postgresql+psycopg2://o@b/c")
 
 
-def test_what_the_environment_leaves_out_comes_from_runtime_env(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    lines = {**REQUIRED, "FAIRBOARD_PORT": "8123", "FAIRBOARD_FLOWER_PORT": "5123"}
-    (tmp_path / "runtime.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+def test_what_the_environment_leaves_out_comes_from_runtime_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    DataDir().publish({**REQUIRED, "FAIRBOARD_PORT": "8123", "FAIRBOARD_FLOWER_PORT": "5123"})
     for name in REQUIRED:
         monkeypatch.delenv(name)
     settings = read(monkeypatch, PORT="9000")
     assert (settings.port, settings.flower_port, settings.jwt_secret) == (9000, 5123, (SECRET,))
+
+
+@pytest.mark.parametrize("password", ["it's", "${HOME}", "$HOME", 'a"b', "a\\b", "a#b", "a b", "a=b", "`id`"])
+def test_any_password_is_read_from_runtime_env_and_by_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, password: str
+) -> None:
+    url = f"redis://:{password}@redis:6379/0"
+    monkeypatch.delenv("FAIRBOARD_REDIS_URL")
+    DataDir().publish({"FAIRBOARD_REDIS_URL": url})
+    assert get_settings().redis_url == url
+    read_it = '. "$1"; printf %s "$FAIRBOARD_REDIS_URL"'
+    shell = subprocess.run(
+        ["sh", "-c", read_it, "sh", str(tmp_path / "runtime.env")], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout == url
+
+
+def test_a_runtime_file_that_somebody_has_broken_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "runtime.env").write_text("FAIRBOARD_PORT='8123\n")
+    assert error(monkeypatch).endswith("runtime.env cannot be read (No closing quotation); start `fairboard up` anew")
 
 
 def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
