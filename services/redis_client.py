@@ -233,11 +233,16 @@ class QuickConnection:
         return lost or isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
 
     def _call_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if self._idle:
-            with suppress(RedisConnectionError):
-                return self._exchange(self._idle.pop(), commands)
-            self.forget_idle()
-        return self._exchange(self._connect(), commands)
+        try:
+            if self._idle:
+                with suppress(RedisConnectionError):
+                    return self._exchange(self._idle.pop(), commands)
+                self.forget_idle()
+            return self._exchange(self._connect(), commands)
+        except RedisTimeoutError:
+            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            self.forget_idle()  # Another server may be the master by now.
+            raise
 
     def _connect(self) -> Any:
         """A connection of our own: the pool counts those it makes, failed ones too, and refuses after a while."""
@@ -249,10 +254,7 @@ class QuickConnection:
         try:
             connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
             replies = [_reply_or_refusal(connection) for _ in commands]
-        except BaseException as error:
-            if isinstance(error, RedisTimeoutError):
-                self._silent_until = time.monotonic() + SILENCE_SECONDS
-                self.forget_idle()  # Another server may be the master by now.
+        except BaseException:
             connection.disconnect()  # What is left of a reply must not answer the next command.
             raise
         if len(self._idle) < MAX_IDLE:

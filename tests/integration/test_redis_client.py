@@ -105,8 +105,12 @@ def test_a_late_reply_answers_no_later_command(hurried: Resources, monkeypatch: 
     assert hurried.quick.call(("ECHO", "mine")) == [b"mine"]
 
 
-def test_a_frozen_redis_costs_one_deadline_and_is_back_when_it_goes_on(servers: Servers, hurried: Resources) -> None:
-    hurried.quick.call(("PING",))
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_frozen_redis_costs_one_deadline_and_is_back_when_it_goes_on(
+    servers: Servers, hurried: Resources, connected: bool
+) -> None:
+    if connected:
+        hurried.quick.call(("PING",))
     servers.redis.pause()
     try:
         started = time.monotonic()

@@ -169,7 +169,7 @@ def test_any_password_is_read_from_runtime_env_and_by_a_shell(
     assert get_settings().redis_url == url
     read_it = '. "$1"; printf %s "$FAIRBOARD_REDIS_URL"'
     shell = subprocess.run(
-        ["sh", "-c", read_it, "sh", str(tmp_path / "runtime.env")], capture_output=True, text=True, check=True
+        ["/bin/sh", "-c", read_it, "sh", str(tmp_path / "runtime.env")], capture_output=True, text=True, check=True
     )
     assert shell.stdout == url
 
