@@ -57,6 +57,17 @@ def read_board(resources: Resources, board: str, limit: int = TOP, cached: bytes
         return _last_published(resources, board, limit)
 
 
+def last_frame(resources: Resources, board: str) -> bytes | None:
+    """The board that was published last, letter by letter, however much has changed since. None where that is unknown.
+
+    Raises RedisUnavailableError.
+    """
+    published = _published(resources, board)
+    if published.entries is None:
+        return None
+    return _body(published.entries, published.updated_at, published.version)
+
+
 def _read_top10(resources: Resources, board: str) -> BoardAnswer:
     keys = BoardKeys(board)
     deadline = time.monotonic() + FILL_MS / 1000

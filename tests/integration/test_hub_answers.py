@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import cast
 
 import pytest
 
@@ -14,12 +15,15 @@ from services.leaderboard.board import publish
 from services.leaderboard.keys import BoardKeys
 from services.leaderboard.reading import read_board
 from services.resources import Resources
+from services.sessions import Player
+from tests.support.people import People
 from web.sockets import hub as hubs
 from web.sockets.hub import Hub
 from web.sockets.loop import Loop
 from web.sockets.member import ANYBODY, Member
+from web.sockets.messages import event_frame
 
-TOP10 = BoardKeys(BOARD).top10
+TOP10, PUBLISHED = BoardKeys(BOARD).top10, BoardKeys(BOARD).published
 
 
 @pytest.fixture
@@ -53,12 +57,36 @@ def test_who_joins_is_told_that_it_failed_and_may_join_again(hub: Hub, resources
 
 
 def test_what_was_missed_is_asked_for_until_it_can_be_read(hub: Hub, resources: Resources) -> None:
+    resources.redis.set(PUBLISHED, "no hash")
     hub.subscribed()
     hub._catch_up()
     assert hub._missed.is_set(), "nobody else would tell it"
-    resources.redis.delete(TOP10)
+    resources.redis.delete(PUBLISHED)
+    publish(resources, BOARD)
     hub._catch_up()
     assert hub.board is not None
+    assert not hub._missed.is_set()
+
+
+def test_what_was_missed_is_what_others_were_shown_under_that_version(
+    hub: Hub, resources: Resources, people: People, player: Player
+) -> None:
+    resources.redis.delete(TOP10)
+    people.complete(player)
+    publish(resources, BOARD)
+    shown = resources.redis.get(TOP10)
+    people.complete(player)
+    hub.subscribed()
+    hub._catch_up()
+    assert hub.board is not None
+    assert hub.board.update == event_frame("leaderboard:update", cast(bytes, shown).decode())
+
+
+def test_nothing_was_missed_where_nothing_was_published(hub: Hub, resources: Resources) -> None:
+    resources.redis.delete(TOP10)
+    hub.subscribed()
+    hub._catch_up()
+    assert hub.board is None
     assert not hub._missed.is_set()
 
 

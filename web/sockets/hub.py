@@ -27,7 +27,7 @@ from config.tracing import resumed
 from services import sessions
 from services.errors import AccountSuspended, FairboardError, InternalError, ServiceUnavailable
 from services.leaderboard.board import publish_above
-from services.leaderboard.reading import read_board
+from services.leaderboard.reading import last_frame, read_board
 from services.redis_client import RedisUnavailableError
 from services.resources import Resources
 from services.sessions import Player
@@ -250,13 +250,15 @@ class Hub:
         try:
             self._read_what_was_missed()
         except Exception as error:
-            surprise = not isinstance(error, FairboardError)
+            surprise = not isinstance(error, FairboardError | RedisUnavailableError)
             log.warning("what was missed could not be read: %s", type(error).__name__, exc_info=surprise)
             gevent.sleep(CATCH_UP_SECONDS)
             self._missed.set()
 
     def _read_what_was_missed(self) -> None:
-        self.board_changed(read_board(self._resources, self._name).body.decode())
+        # Not the present one of `read_board`, which may be newer than its version, under which others show another.
+        if frame := last_frame(self._resources, self._name):
+            self.board_changed(frame.decode())
         members = [member for held in list(self._players.values()) for member in held if member.session_id]
         for start in range(0, len(members), sessions.MAX_ASKED):
             known = {str(member.session_id): member for member in members[start : start + sessions.MAX_ASKED]}
