@@ -69,13 +69,18 @@ def cut_channel(scene: Scene) -> None:
 
 def slow_readers(scene: Scene) -> None:
     """Sockets that join and then read nothing, with a board on its way to each that the kernel has no room for."""
+    beside_deaf(scene, CUT_SECONDS)
+
+
+def beside_deaf(scene: Scene, cut_seconds: float) -> None:
+    """Others play as fast beside readers that read nothing, and those are cut off within some seconds."""
     _beside(scene, lambda: _deaf(scene), lambda sockets: None)
     if scene.quick:
         return
     sockets = _deaf(scene)
-    scene.lasts(CUT_SECONDS)
+    scene.lasts(cut_seconds)
     cut = sum(map(_was_cut, sockets))
-    scene.notes.append(f"{cut} of {SLOW} that read nothing were cut off within {CUT_SECONDS:.0f} s")
+    scene.notes.append(f"{cut} of {SLOW} that read nothing were cut off within {cut_seconds:.0f} s")
     scene.require(f"all that read nothing cut off, not {cut} of {SLOW}", holds=cut == SLOW)
 
 

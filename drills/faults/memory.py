@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from redis import Redis
 
 from drills.faults.common import PLACING, argument, machine
-from drills.link import Deed, Trap
+from drills.link import Deed, Link, Trap
 from drills.scene import Drill, Scene
+from drills.site import Hurtable
 
 LOST = 4
 """Players whose placement is lost."""
@@ -31,17 +33,22 @@ def kill_before_placing(scene: Scene) -> None:
 
 
 def lose_placements(scene: Scene) -> None:
-    """Redis lives, but the word that places a player never arrives: only the outbox knows.
+    """Redis lives, but the word that places a player never arrives: only the outbox knows."""
+    lose_placements_on(scene, (machine(scene).links["web-redis"],))
 
-    The players concerned have a place already and do not play again, so that neither the sweep nor a newer placement
+
+def lose_placements_on(scene: Scene, links: Sequence[Link]) -> None:
+    """The players concerned have a place already and do not play again, so that neither the sweep nor a newer placement
+
     can mend it.
     """
-    link = machine(scene).links["web-redis"]
     for person in scene.spare[:LOST]:
         scene.load.play(person, scene.load.token(person))
         token = scene.load.token(person)
         # Twice, because the web tries again on a new connection.
-        trap = link.set_trap(Trap((PLACING, argument(person.user_id)), Deed.CUT, times=2))
+        trap = Trap((PLACING, argument(person.user_id)), Deed.CUT, times=2)
+        for link in links:
+            link.set_trap(trap)
         scene.load.play(person, token)
         scene.require("a placement that was lost", holds=trap.times == 0)
 
@@ -62,13 +69,20 @@ def flush(scene: Scene) -> None:
 
 
 def freeze(scene: Scene) -> None:
+    """The one server."""
+    freeze_for(scene, [scene.site.board])
+
+
+def freeze_for(scene: Scene, servers: Sequence[Hurtable]) -> None:
     """Frozen, while a greedy player hopes that limits fail open."""
     scene.load.burst(scene.spare[0], GREED)
-    scene.site.board.freeze()
+    for server in servers:
+        server.freeze()
     for _ in range(3):
         scene.load.burst(scene.spare[0], GREED)
     scene.lasts(scene.seconds(60, 3))
-    scene.site.board.thaw()
+    for server in servers:
+        server.thaw()
 
 
 def out_of_memory(scene: Scene) -> None:
@@ -85,21 +99,27 @@ def out_of_memory(scene: Scene) -> None:
 def older_file(scene: Scene) -> None:
     """A restored backup: it looks complete and is not, and it has forgotten who did how much."""
     folder = machine(scene).stack.redis.directory / "appendonlydir"
-    older = _files(folder)
+    older = files(folder)
     scene.load.burst(scene.spare[0], GREED)
     scene.wait_for_more(40)
     scene.site.board.kill()
-    for path in folder.iterdir():
-        path.unlink()
-    for path, content in older.items():
-        path.write_bytes(content)
-        shutil.chown(path, folder.stat().st_uid, folder.stat().st_gid)
+    put_back(folder, older)
     scene.site.board.start()
     scene.load.burst(scene.spare[0], GREED)
 
 
-def _files(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.iterdir()}
+def files(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def put_back(folder: Path, older: Mapping[str, bytes]) -> None:
+    """Have a folder hold that and nothing else."""
+    for path in folder.iterdir():
+        path.unlink()
+    for name, content in older.items():
+        (folder / name).write_bytes(content)
+        shutil.chown(folder / name, folder.stat().st_uid, folder.stat().st_gid)
 
 
 def rebuild_while_writing(scene: Scene) -> None:

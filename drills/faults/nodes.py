@@ -19,7 +19,7 @@ from drills.faults.database import cancel_what_waits, deadlocks, exhausted_pool,
 from drills.faults.edge import slowloris
 from drills.faults.memory import GREED, cut_subscriptions, flush, out_of_memory, rebuild_while_writing
 from drills.faults.rolling import rolling
-from drills.faults.tasks import dead_beat, double, kill_workers
+from drills.faults.tasks import dead_beat, kill_workers
 from drills.load import SPARE_MS, Plan, round_of
 from drills.scene import Drill, Scene
 from models.database import UNCONFIRMED
@@ -215,7 +215,6 @@ DRILLS = (
     Drill("10a", "Redis's master killed: Sentinel fails over", kill_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
     Drill("10b", "Redis's master frozen until another leads", freeze_redis, GROUND, outage=5.0, redis=10.0, plan=PLAN),
     Drill("11", "workers killed in the midst of their tasks", kill_workers, GROUND, plan=PLAN),
-    Drill("12a", "tasks doubled", double, GROUND, plan=PLAN),
     Drill("12b", "both beats dead", dead_beat, GROUND, plan=PLAN),
     Drill("13", "rolling restart of all, leaders after a handover, the balancer reloaded", rolling, GROUND, plan=PLAN),
     Drill("14", "`fairboard rebuild` from a standby during writes", rebuild_while_writing, GROUND, plan=PLAN),

@@ -1,4 +1,4 @@
-"""Rows 6 and 15 on the cluster: one of several servers has a bad way to PostgreSQL, or another time of day."""
+"""Rows 6, 15 and 17b on the cluster: a bad way to PostgreSQL, another time of day, and readers behind the balancer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from deploy.local.topology import QUEUES
 from drills.faults.clocks import OFF_SECONDS
 from drills.faults.common import cluster
 from drills.faults.database import cut_answers_on
+from drills.faults.edge import beside_deaf
 from drills.faults.memory import GREED
 from drills.faults.nodes import GROUND, PLAN
-from drills.faults.rolling import restart, step
+from drills.faults.rolling import restart, step, switch_over
 from drills.link import Links
 from drills.scene import Drill, Scene
 from drills.stack_site import other_clock
 
 ODD = WEB[0]
+SILENT_SECONDS = 55.0
+"""The balancer takes in what a reader does not, who is found out by the second ping that goes unanswered."""
 
 
 def cut_answers(scene: Scene) -> None:
@@ -43,6 +46,11 @@ def _through(scene: Scene, links: Links) -> str:
     return url
 
 
+def slow_readers(scene: Scene) -> None:
+    """As on one machine, but with the balancer between."""
+    beside_deaf(scene, SILENT_SECONDS)
+
+
 def clocks_off(scene: Scene) -> None:
     """One web server ten minutes ahead of the others, the workers and one beat ten minutes behind."""
     ahead, behind = (other_clock(cluster(scene).cluster.places.folder, one) for one in (OFF_SECONDS, -OFF_SECONDS))
@@ -63,7 +71,40 @@ def clocks_off(scene: Scene) -> None:
             restart(scene, name)
 
 
+def database_clock_off(scene: Scene) -> None:
+    """A primary ten minutes ahead, then one ten minutes behind: its clock dates tokens and entries alike."""
+    site, first = cluster(scene), cluster(scene).primary.name
+    odd = dict(zip([name for name in POSTGRES if name != first], (OFF_SECONDS, -OFF_SECONDS), strict=True))
+    told = [_under_another_clock(scene, name, seconds) for name, seconds in odd.items()]
+    step(scene, "the switchover back", lambda: switch_over(scene, site.primary.name, first))
+    for name in odd:
+        step(scene, name, lambda name=name: restart(scene, name))  # type: ignore[misc]
+    scene.notes.append(f"PostgreSQL's clock off by {' and '.join(f'{off:+.0f} s' for off in told)}")
+    scene.require("a clock that is off", holds=told[0] > OFF_SECONDS - 5 and told[1] < 5 - OFF_SECONDS)
+
+
+def _under_another_clock(scene: Scene, name: str, seconds: int) -> float:
+    """Play while a node leads whose clock is off by so much. By how much it says it is."""
+    site = cluster(scene)
+    clock = other_clock(site.cluster.places.folder, seconds)
+    step(scene, name, lambda: restart(scene, name, clock))
+    step(scene, f"the switchover to {name}", lambda: switch_over(scene, site.primary.name, name))
+    scene.load.burst(scene.spare[0], GREED)
+    scene.wait_for_more(20)
+    return float(str(site.ask("SELECT extract(epoch FROM clock_timestamp())")[0][0])) - time.time()
+
+
 DRILLS = (
     Drill("6", "answers of PostgreSQL to one web server cut after COMMIT", cut_answers, GROUND, plan=PLAN),
     Drill("15", "clocks of one web server and of workers off by ten minutes", clocks_off, GROUND, plan=PLAN),
+    Drill(
+        "15b",
+        "the primary's clock off by ten minutes, either way, and a greedy player",
+        database_clock_off,
+        GROUND,
+        plan=PLAN,
+        # As on one machine.
+        refused=frozenset({"ACTION_TOKEN_EXPIRED"}),
+    ),
+    Drill("17b", "60 sockets that read nothing, behind the balancer", slow_readers, GROUND, plan=PLAN),
 )

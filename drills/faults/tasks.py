@@ -2,48 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
+
 from celery import Celery
 
 from drills.faults.common import PLACING, argument, machine
-from drills.link import Deed, Trap, Way
+from drills.link import Deed, Link, Trap, Way
 from drills.scene import Drill, Scene
 
 LATE_SECONDS = 5.0
 """Longer than the outbox needs, so that a late placement meets a newer one."""
 DOUBLES, KILLS = 100, 3
+RECEIVED = Trap((b"leaderboard.recompute",), Deed.CUT, Way.DOWN)
+"""What a worker hears that takes a message from the queue."""
+COMMITTED = Trap((b"HDEL", b"unacked"), Deed.CUT)
+"""What a worker says whose work is done."""
+ASKED = "Sending due task"
+"""What beat logs for each task that it asks for."""
+
+
+class Startable(Protocol):
+    """A part that may be started with more in its environment."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def start(self, variables: Mapping[str, str] = ...) -> None:
+        """Start it again."""
 
 
 def kill_after_receiving(scene: Scene) -> None:
     """The worker takes a message from the queue and dies before it has written down that it holds it."""
-    _kill_worker_at(scene, "leaderboard", Trap((b"leaderboard.recompute",), Deed.CUT, Way.DOWN))
+    _kill_worker(scene, "leaderboard", RECEIVED)
 
 
 def kill_before_acknowledging(scene: Scene) -> None:
     """The work is committed and the worker dies before it says so: the task comes again."""
-    _kill_worker_at(scene, "maintenance", Trap((b"HDEL", b"unacked"), Deed.CUT))
+    _kill_worker(scene, "maintenance", COMMITTED)
 
 
-def _kill_worker_at(scene: Scene, name: str, trap: Trap) -> None:
-    part = scene.site.parts[name]
+def _kill_worker(scene: Scene, name: str, trap: Trap) -> None:
+    site = machine(scene)
+    kill_worker_at(scene, site.parts[name], site.links[f"{name}-broker"], trap)
+
+
+def kill_worker_at(
+    scene: Scene, part: Startable, link: Link, trap: Trap, variables: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Kill a worker on a word to or from the broker, and start it with more in its environment, several times."""
     for _ in range(1 if scene.quick else 3):
         again = Trap(trap.needles, trap.deed, trap.way, call=part.kill)
-        machine(scene).links[f"{name}-broker"].set_trap(again)
-        scene.wait(again.sprung.is_set, f"a message for {name}")
-        part.start()
+        link.set_trap(again)
+        scene.wait(again.sprung.is_set, f"a message that {link.name} is killed on")
+        part.start(variables)
         scene.wait_for_more(20)
 
 
 def double_and_reorder(scene: Scene) -> None:
+    """On the one way from the web to Redis."""
+    double_and_reorder_on(scene, (machine(scene).links["web-redis"],))
+
+
+def double_and_reorder_on(scene: Scene, links: Sequence[Link]) -> None:
     """Every task many times over, and placements that arrive after newer ones."""
+    traps = [_place_late(links, person.user_id) for person in scene.spare[:5]]
     for person in scene.spare[:5]:
-        _place_late(scene, person.user_id)
         scene.load.play(person, scene.load.token(person))
         scene.load.play(person, scene.load.token(person))
-    double(scene)
-    scene.lasts(LATE_SECONDS + 1)
+    _double(scene)
+    scene.wait(lambda: all(trap.sprung.is_set() for trap in traps), "placements that came late")
 
 
-def double(scene: Scene) -> None:
+def _double(scene: Scene) -> None:
     """Every task many times over."""
     with Celery("drills", broker=scene.site.settings.celery_url) as celery:
         celery.conf.task_ignore_result = True
@@ -65,9 +97,11 @@ def kill_workers(scene: Scene) -> None:
         scene.wait_for_more(20)
 
 
-def _place_late(scene: Scene, user_id: int) -> None:
-    needles = (PLACING, argument(user_id))
-    machine(scene).links["web-redis"].set_trap(Trap(needles, Deed.LATE, seconds=LATE_SECONDS))
+def _place_late(links: Sequence[Link], user_id: int) -> Trap:
+    trap = Trap((PLACING, argument(user_id)), Deed.LATE, seconds=LATE_SECONDS)
+    for link in links:
+        link.set_trap(trap)
+    return trap
 
 
 def dead_beat(scene: Scene) -> None:
@@ -84,7 +118,7 @@ def two_beats(scene: Scene) -> None:
     second = machine(scene).second("beat")
     second.start()
     # What the judge says rests on nothing that is logged; but without a second beat nothing would be judged.
-    scene.wait(lambda: "Sending due task" in second.part.text(), "a second beat that asks")
+    scene.wait(lambda: ASKED in second.part.text(), "a second beat that asks")
     scene.lasts(scene.seconds(10, 5))
     process = second.part.process
     scene.require("a second beat that lives", holds=process is not None and process.poll() is None)
