@@ -192,9 +192,9 @@ def _join(scene: Scene, number: int) -> socket.socket:
     one = _connect(scene)
     bearer = scene.spare[number % len(scene.spare)].access
     one.sendall(
-        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + f"Authorization: Bearer {bearer}\r\n\r\n".encode()
+        + f"Host: {urlsplit(scene.site.urls[0]).netloc}\r\nAuthorization: Bearer {bearer}\r\n\r\n".encode()
     )
     answer = one.recv(1024)
     scene.require(f"a socket for each, not {answer[:80]!r}", holds=b" 101 " in answer)
