@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cli.env_file import read_env_file
-from config.settings import PREFIX, Settings, runtime_file
+from config.settings import PREFIX, Settings, from_runtime_file
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Who listens on all addresses of this machine is reached on one of them."""
@@ -22,9 +21,9 @@ def web_url() -> str:
 
     Other settings need not be there: whoever only asks over HTTP has no secrets.
     """
-    written = read_env_file(runtime_file())
+    written = from_runtime_file()
     host, port = (
-        os.environ.get(PREFIX + name) or written.get(PREFIX + name) or str(Settings.model_fields[name.lower()].default)
+        os.environ.get(PREFIX + name) or written.get(name.lower()) or str(Settings.model_fields[name.lower()].default)
         for name in ("HOST", "PORT")
     )
     return address(host, port)

@@ -273,13 +273,14 @@ def from_runtime_file() -> dict[str, str]:
     """Settings that a running `fairboard up` has written, as a shell reads them, and the environment leaves out."""
     try:
         words = shlex.split(runtime_file().read_text(encoding="utf-8"), comments=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError as error:
         raise SettingsError(f"{runtime_file()} cannot be read ({error}); start `fairboard up` anew") from None
     written = dict(word.split("=", 1) for word in words if "=" in word)
+    given = {name.upper() for name, value in os.environ.items() if value}
     names = {PREFIX + field.upper(): field for field in Settings.model_fields}
-    return {field: written[name] for name, field in names.items() if written.get(name) and not os.environ.get(name)}
+    return {field: written[name] for name, field in names.items() if written.get(name) and name not in given}
 
 
 @lru_cache(maxsize=1)

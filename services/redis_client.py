@@ -200,7 +200,7 @@ class QuickConnection:
     def __init__(self, redis: Redis) -> None:
         """Connects at the first call, with the settings of the client."""
         self._pool = redis.connection_pool
-        self._silent_until = 0.0
+        self._silent_until = self._answered_at = 0.0
         self._patience = Patience(HANDOVER_SECONDS)
         self._has_sentinels = isinstance(self._pool, SentinelConnectionPool)
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
@@ -210,11 +210,11 @@ class QuickConnection:
 
         Asks again while another master may be taking over. All that is asked here may be asked twice.
         """
-        if time.monotonic() < self._silent_until:
-            raise RedisUnavailableError("Redis did not answer a moment ago")
         begun = time.monotonic()
         with tracing.span(str(commands[0][0]), db_system_name="redis"), translate_outage():
             while True:
+                if time.monotonic() < self._silent_until:
+                    raise RedisTimeoutError("Redis did not answer a moment ago")
                 try:
                     replies = self._call_once(commands)
                 except (ResponseError, RedisConnectionError) as error:
@@ -233,6 +233,7 @@ class QuickConnection:
         return lost or isinstance(error, ReadOnlyError) or str(error).startswith("NOREPLICAS")
 
     def _call_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        begun = time.monotonic()
         try:
             if self._idle:
                 with suppress(RedisConnectionError):
@@ -240,8 +241,9 @@ class QuickConnection:
                 self.forget_idle()
             return self._exchange(self._connect(), commands)
         except RedisTimeoutError:
-            self._silent_until = time.monotonic() + SILENCE_SECONDS
-            self.forget_idle()  # Another server may be the master by now.
+            if self._answered_at < begun:  # Else it is this process that was held up.
+                self._silent_until = time.monotonic() + SILENCE_SECONDS
+                self.forget_idle()  # Another server may be the master by now.
             raise
 
     def _connect(self) -> Any:
@@ -257,6 +259,7 @@ class QuickConnection:
         except BaseException:
             connection.disconnect()  # What is left of a reply must not answer the next command.
             raise
+        self._answered_at = time.monotonic()
         if len(self._idle) < MAX_IDLE:
             self._idle.append(connection)
         else:

@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from config.settings import PREFIX
 from deploy.local.places import BROKER, WEB
 from drills.faults.common import cluster
-from drills.faults.rolling import restart, step
+from drills.faults.rolling import restart, step, whole
 from drills.link import Link, Links
 from drills.scene import Scene
+from drills.truth import until
+
+WHOLE_SECONDS = 30.0
+"""A drill that failed halfway is to put back the others as well, and to tell of its own failure."""
 
 
 @contextmanager
@@ -23,10 +27,7 @@ def web_behind(scene: Scene, names: Sequence[str] = WEB) -> Iterator[Mapping[str
             step(scene, name, lambda name=name, url=url: restart(scene, name, {f"{PREFIX}REDIS_URL": url}))  # type: ignore[misc]
         yield links.named
     finally:
-        links.mend()
-        for name in names:
-            step(scene, name, lambda name=name: restart(scene, name))  # type: ignore[misc]
-        links.close()
+        _past(scene, links, names)
 
 
 @contextmanager
@@ -39,9 +40,16 @@ def worker_behind(scene: Scene, name: str) -> Iterator[tuple[Link, Mapping[str, 
         step(scene, name, lambda: restart(scene, name, variables))
         yield link, variables
     finally:
-        links.mend()
-        step(scene, name, lambda: restart(scene, name))
-        links.close()
+        _past(scene, links, [name])
+
+
+def _past(scene: Scene, links: Links, names: Sequence[str]) -> None:
+    """Have parts reach their servers as they did before, one after the other while all is well."""
+    links.mend()
+    for name in names:
+        restart(scene, name)
+        until(lambda: whole(scene), WHOLE_SECONDS)
+    links.close()
 
 
 def _through(scene: Scene, link: Link) -> str:

@@ -15,14 +15,17 @@ from drills.faults.database import cut_answers_on
 from drills.faults.edge import beside_deaf
 from drills.faults.memory import GREED
 from drills.faults.nodes import GROUND, PLAN
-from drills.faults.rolling import restart, step, switch_over
+from drills.faults.rolling import restart, step, switch_over, whole
 from drills.link import Links
 from drills.scene import Drill, Scene
 from drills.stack_site import other_clock
+from drills.truth import until
 
 ODD = WEB[0]
 SILENT_SECONDS = 55.0
 """The balancer takes in what a reader does not, who is found out by the second ping that goes unanswered."""
+
+WHOLE_SECONDS = 60.0
 
 
 def cut_answers(scene: Scene) -> None:
@@ -75,10 +78,13 @@ def database_clock_off(scene: Scene) -> None:
     """A primary ten minutes ahead, then one ten minutes behind: its clock dates tokens and entries alike."""
     site, first = cluster(scene), cluster(scene).primary.name
     odd = dict(zip([name for name in POSTGRES if name != first], (OFF_SECONDS, -OFF_SECONDS), strict=True))
-    told = [_under_another_clock(scene, name, seconds) for name, seconds in odd.items()]
-    step(scene, "the switchover back", lambda: switch_over(scene, site.primary.name, first))
-    for name in odd:
-        step(scene, name, lambda name=name: restart(scene, name))  # type: ignore[misc]
+    try:
+        told = [_under_another_clock(scene, name, seconds) for name, seconds in odd.items()]
+        step(scene, "the switchover back", lambda: switch_over(scene, site.primary.name, first))
+    finally:
+        for name in odd:
+            restart(scene, name)
+            until(lambda: whole(scene), WHOLE_SECONDS)
     scene.notes.append(f"PostgreSQL's clock off by {' and '.join(f'{off:+.0f} s' for off in told)}")
     scene.require("a clock that is off", holds=told[0] > OFF_SECONDS - 5 and told[1] < 5 - OFF_SECONDS)
 

@@ -76,8 +76,9 @@ def rebuild(resources: Resources, board: str, progress: Progress = lambda done, 
     run_id = redis_run_id(resources, keys)
     # Redis may be another process now, with older data: then what was published since is not known here any more, and
     # its cache may take sessions for good that have ended since.
-    forgotten = run_id != _known_run_id(resources, board)
-    if forgotten:
+    forgotten = 0
+    if not _is_known(resources, board, run_id):
+        forgotten = int(time.time() * 1000)
         sessions.forget_ended_lately(resources)
     with translate_outage(), resources.redis.pipeline(transaction=True) as start:
         # In one step: a rebuild about to finish would else find its notes gone, and miss what was placed meanwhile.
@@ -112,7 +113,7 @@ def _tidied(resources: Resources, keys: BoardKeys, name: str) -> Iterator[None]:
             resources.drop_rebuild_script(copies, [name, back_off])
 
 
-def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: bool) -> bool:
+def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: int) -> bool:
     """Put the copy in the board's place. Whether this rebuild still counted."""
     finish = (
         keys.standings,
@@ -126,7 +127,7 @@ def _finish(resources: Resources, keys: BoardKeys, name: str, forgotten: bool) -
         keys.published,
         *keys.copy(name),
     )
-    return bool(resources.finish_rebuild_script(finish, [name, int(forgotten)]))
+    return bool(resources.finish_rebuild_script(finish, [name, forgotten]))
 
 
 def is_put_off(resources: Resources, board: str) -> bool:
@@ -138,12 +139,12 @@ def is_put_off(resources: Resources, board: str) -> bool:
 def is_current(resources: Resources, board: str) -> bool:
     """Whether the board in Redis is complete, and Redis is the process that it was loaded into.
 
-    A flush takes the mark away; a restart, a restored file or a failover changes the run id.
+    A flush takes the mark away; a restart, a restored file or a failover changes the id.
     """
     keys = BoardKeys(board)
     with translate_outage():
         loaded = resources.redis.exists(keys.loaded)
-    if not loaded or _known_run_id(resources, board) != redis_run_id(resources, keys):
+    if not loaded or not _is_known(resources, board, redis_run_id(resources, keys)):
         return False
     return not _has_lost_players(resources, keys)
 
@@ -186,17 +187,19 @@ def _ranked(resources: Resources, keys: BoardKeys) -> int:
         return int(resources.redis.zcard(keys.standings))
 
 
-def _known_run_id(resources: Resources, board: str) -> str | None:
-    """The Redis process that the board was last loaded into."""
+def _is_known(resources: Resources, board: str, run_id: str) -> bool:
+    """Whether that is the Redis that the board was last loaded into. Former versions wrote the process alone."""
     query = text("SELECT redis_run_id FROM boards WHERE name = :board")
     with autocommit(resources.engine) as connection:
-        return connection.execute(query, {"board": board}).scalar_one_or_none()
+        known = connection.execute(query, {"board": board}).scalar_one_or_none()
+    return known in {run_id, run_id.partition(":")[0]}
 
 
 def redis_run_id(resources: Resources, keys: BoardKeys) -> str:
-    """The id of the Redis server process that holds the board."""
+    """The ids of the Redis process that holds the board, and of its time as the master, which may not be its first."""
     with translate_outage():
-        return str(server_of(resources.redis, keys.standings)["run_id"])
+        told = server_of(resources.redis, keys.standings, "default")
+    return f"{told['run_id']}:{told['master_replid']}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 -- KEYS[1] standings   KEYS[2] players   KEYS[3] top10   KEYS[4] generation   KEYS[5] loaded
 -- KEYS[6] rebuilding  KEYS[7], KEYS[8] standings and players of those who were placed since the rebuild began
 -- KEYS[9] published   KEYS[10], KEYS[11] standings and players of the copy
--- ARGV[1] the name of this rebuild   ARGV[2] 1 if this Redis may have forgotten what was published, else 0
+-- ARGV[1] the name of this rebuild   ARGV[2] Unix milliseconds if this Redis may have forgotten what was published, else 0
 -- Returns 1 if it was done, 0 if another rebuild took over (this one's work is then of no use)
 if redis.call('GET', KEYS[6]) ~= ARGV[1] then return 0 end
 redis.call('INCR', KEYS[4])  -- First, because a full Redis refuses it: then nothing has been changed yet.
@@ -29,5 +29,9 @@ end
 redis.call('UNLINK', KEYS[7], KEYS[8])
 redis.call('DEL', KEYS[3], KEYS[6])
 redis.call('SET', KEYS[5], '1')
-if ARGV[2] == '1' then redis.call('HDEL', KEYS[9], 'run') end  -- Nothing counts as published then: see publish.lua.
+if tonumber(ARGV[2]) > 0 then  -- Publish anew, under a version that is more than any forgotten one.
+  local version = math.max(tonumber(redis.call('HGET', KEYS[9], 'version') or 0), tonumber(ARGV[2]))
+  redis.call('HSET', KEYS[9], 'version', string.format('%.0f', version))
+  redis.call('HDEL', KEYS[9], 'ids', 'entries')
+end
 return 1

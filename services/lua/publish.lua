@@ -2,7 +2,7 @@
 -- that two workers can neither publish one change twice nor miss one.
 --
 -- KEYS[1] standings   KEYS[2] players   KEYS[3] top10 (cache)   KEYS[4] published: hash of version, ids, entries, at,
--- updatedAt, and run, the id of the Redis process that published it
+-- updatedAt, and run, the master that published it
 -- KEYS[5] loaded      KEYS[6] doorbell  KEYS[7] deferred: a later recomputation is on its way
 -- KEYS[8] the channel   KEYS[9] the channel that says, just before a board, what caused it: "version JSON"
 -- ARGV[1] now, RFC 3339   ARGV[2] now, Unix milliseconds   ARGV[3] least milliseconds between frames that only change scores
@@ -10,9 +10,12 @@
 -- Returns {'published', version} | {'unchanged', version} | {'later', milliseconds, 1 if the caller is to schedule it}
 --         | {'not loaded', 0}
 --
--- Another process than the one that published last (a restart, a failover, a restored file) may not know the last of what
--- was published, so it counts nothing as published. Its first version is the time in milliseconds, which is more than any
--- version before it as long as there were fewer than 1,000 frames a second: so versions only grow, and none names two boards.
+-- Another master than the one that published last (a restart, a failover there and back, a restored file) may not know the
+-- last of what was published, so it counts nothing as published. Its first version is the time in milliseconds, or a good deal
+-- more than the last where that clock is behind: more than any before it as long as there were fewer than 1,000 frames a
+-- second. So versions only grow, and none names two boards.
+local ABOVE_LOST = 1000
+
 redis.call('DEL', KEYS[6])
 if redis.call('EXISTS', KEYS[5]) == 0 then return {'not loaded', 0} end
 
@@ -30,7 +33,8 @@ for i = 1, #rows, 2 do
 end
 local id_list, entry_list = table.concat(ids, ','), table.concat(entries, ',')
 
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local run = (string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or '')
+  .. (string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or '')
 local last = redis.call('HMGET', KEYS[4], 'version', 'ids', 'entries', 'at', 'run')
 local version, known = tonumber(last[1]) or 0, last[5] == run
 if known and last[3] == entry_list then return {'unchanged', version} end
@@ -42,7 +46,9 @@ if known and last[2] == id_list then
   end
 end
 
-version = string.format('%.0f', known and version + 1 or math.max(version + 1, ARGV[2]))
+local now, step = tonumber(ARGV[2]), 1
+if not known and now < version then step = ABOVE_LOST end
+version = string.format('%.0f', math.max(version + step, known and 0 or now))
 local board = '{"leaderboard":[' .. entry_list .. '],"updatedAt":"' .. ARGV[1] .. '","version":' .. version .. '}'
 redis.call('HSET', KEYS[4], 'version', version, 'ids', id_list, 'entries', entry_list, 'at', ARGV[2], 'updatedAt', ARGV[1],
   'run', run)

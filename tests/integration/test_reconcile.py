@@ -196,6 +196,27 @@ def test_versions_still_grow_after_redis_came_back_with_older_data(
     assert publication.version > last
 
 
+def test_a_master_that_was_none_meanwhile_may_have_lost_something(resources: Resources, crowd: list[Player]) -> None:
+    sweep(resources, BOARD)
+    last = publish(resources, BOARD).version
+    assert sweep(resources, BOARD) is None
+    with resources.redis.client() as connection:  # The same process throughout.
+        connection.execute_command("REPLICAOF", "127.0.0.1", 1)
+        connection.execute_command("REPLICAOF", "NO", "ONE")
+    again = publish(resources, BOARD)
+    assert (again.outcome, again.version > last) == ("published", True)
+    assert sweep(resources, BOARD) == 7
+    assert sweep(resources, BOARD) is None
+
+
+def test_what_a_former_version_wrote_of_redis_is_understood(
+    resources: Resources, people: People, crowd: list[Player]
+) -> None:
+    sweep(resources, BOARD)
+    people.execute("UPDATE boards SET redis_run_id = split_part(redis_run_id, ':', 1)")
+    assert sweep(resources, BOARD) is None
+
+
 def test_one_sweep_at_a_time_and_the_other_says_so(
     resources: Resources, people: People, crowd: list[Player], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cli.address import web_url
 from cli.data_dir import DataDir
 from config.settings import Settings, SettingsError, get_settings
 
@@ -177,6 +178,17 @@ def test_any_password_is_read_from_runtime_env_and_by_a_shell(
 def test_a_runtime_file_that_somebody_has_broken_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "runtime.env").write_text("FAIRBOARD_PORT='8123\n")
     assert error(monkeypatch).endswith("runtime.env cannot be read (No closing quotation); start `fairboard up` anew")
+
+
+def test_the_environment_comes_first_however_its_names_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    DataDir().publish({"FAIRBOARD_PORT": "8123"})
+    monkeypatch.setenv("fairboard_port", "9000")
+    assert get_settings().port == 9000
+
+
+def test_a_host_that_was_left_empty_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    DataDir().publish({"FAIRBOARD_HOST": "", "FAIRBOARD_PORT": "8123"})
+    assert web_url() == "http://127.0.0.1:8123"
 
 
 def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
