@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+import psycopg2
+
 from deploy.local.cluster import ClusterError
 from drills import report, sabotage
 from drills.cluster_site import cluster_site
@@ -52,7 +54,7 @@ def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: ar
     for drill in chosen:
         try:
             result = carry_out(site, drill, seed, quick=arguments.quick)
-        except (DrillError, TimeoutError, AssertionError, OSError, ClusterError) as error:
+        except (DrillError, TimeoutError, AssertionError, OSError, ClusterError, psycopg2.Error) as error:
             print(f"{drill.row}: {drill.fault}: could not be judged: {error!r}", flush=True)
             site.heal()
             well = False

@@ -148,7 +148,7 @@ def test_a_page_of_another_origin_gets_the_client_and_no_answers(
 
 def test_two_tabs_renew_a_shared_session_once(stack: Stack, site: Elsewhere, browser: Browser, climber: Player) -> None:
     answers = []
-    with stack.another_web(ALLOWED_ORIGINS=site.origin, ACCESS_TOKEN_SECONDS="6") as web:
+    with stack.another_web(ALLOWED_ORIGINS=site.origin, ACCESS_TOKEN_SECONDS="12") as web:
         context = browser.new_context()
         context.on("response", lambda answer: answers.append((answer.request.method, answer.url, answer.status)))
         tabs = [context.new_page() for _ in range(2)]
@@ -162,7 +162,7 @@ def test_two_tabs_renew_a_shared_session_once(stack: Stack, site: Elsewhere, bro
         """
         in_page(tabs[0], begin, url=web.url, name=climber.username, password=PASSWORD)
         in_page(tabs[1], begin, url=web.url)
-        tabs[0].wait_for_timeout(10_000)  # The life of more than one token.
+        tabs[0].wait_for_timeout(18_000)  # The life of more than one token.
         states = [tab.evaluate("window.states") for tab in tabs]
         context.close()
     renewals = [status for method, url, status in answers if method == "POST" and url.endswith("/api/auth/refresh")]

@@ -20,6 +20,7 @@ from tests.support.stack import Stack, wait_for
 pytestmark = pytest.mark.xdist_group("page")
 RECOMPUTED = 'fairboard_tasks_total{outcome="success",task="leaderboard.recompute"}'
 PARTS = ("web", "leaderboard", "maintenance", "beat")
+TRIES = 4
 
 
 class Observed(Stack):
@@ -65,11 +66,21 @@ def complete(player: Player, **headers: str) -> str:
     return str(answer.headers["X-Request-Id"])
 
 
-def seen_on_the_board(observed: Observed, **headers: str) -> tuple[str, int]:
+def seen_on_the_board(observed: Observed, name: str) -> tuple[str, int]:
     """The correlation id of a completion that put somebody new on the board, so that its frame comes at once,
 
-    and the version of that frame.
+    and the version of that frame. The sweep publishes as well, and may be the first to: then another one tries.
     """
+    for number in range(TRIES):
+        asked, version = _put_on_the_board(observed, **{"X-Request-Id": f"{name}-{number}"})
+        told = {"log_logger": "web.sockets.hub", "fairboard_board_version": version}
+        (frame, *_) = wait_for(lambda told=told: observed.lines("web", **told))  # type: ignore[misc]
+        if frame["correlation.id"] == asked:
+            return asked, version
+    pytest.fail("no frame names the request that caused it")
+
+
+def _put_on_the_board(observed: Observed, **headers: str) -> tuple[str, int]:
     newcomer = sign_up(observed)
     try:
         with Wire(observed, newcomer.access) as wire:
@@ -82,18 +93,16 @@ def seen_on_the_board(observed: Observed, **headers: str) -> tuple[str, int]:
 
 
 def test_a_request_id_goes_from_the_request_through_the_task_to_the_frame(observed: Observed) -> None:
-    _, version = seen_on_the_board(observed, **{"X-Request-Id": "seen-from-outside-1"})
-    asked = observed.lines("web", log_logger="fairboard.access", correlation_id="seen-from-outside-1")
+    name, version = seen_on_the_board(observed, "seen-from-outside")
+    asked = observed.lines("web", log_logger="fairboard.access", correlation_id=name)
     assert [(line["http.request.method"], line["http.route"]) for line in asked] == [("POST", "/api/actions/complete")]
     assert asked[0]["http.response.status_code"] == 200
     assert asked[0]["user.id"].isdigit()
     assert asked[0]["event.duration"] > 0
-    done = wait_for(
-        lambda: observed.lines("leaderboard", log_logger="workers.base", correlation_id="seen-from-outside-1")
-    )
+    done = wait_for(lambda: observed.lines("leaderboard", log_logger="workers.base", correlation_id=name))
     assert done[0]["celery.task.name"] == "leaderboard.recompute"
-    assert observed.lines("leaderboard", log_logger="celery.app.trace", correlation_id="seen-from-outside-1")
-    frame = wait_for(lambda: observed.lines("web", log_logger="web.sockets.hub", correlation_id="seen-from-outside-1"))
+    assert observed.lines("leaderboard", log_logger="celery.app.trace", correlation_id=name)
+    frame = wait_for(lambda: observed.lines("web", log_logger="web.sockets.hub", correlation_id=name))
     assert frame[0]["fairboard.board.version"] == version
 
 
@@ -125,7 +134,7 @@ def test_no_secret_is_in_any_log(observed: Observed, player: Player) -> None:
 
 
 def test_one_trace_has_the_request_its_sql_its_task_and_its_frame(observed: Observed) -> None:
-    asked, _ = seen_on_the_board(observed)
+    asked, _ = seen_on_the_board(observed, "traced")
     (line,) = observed.lines("web", log_logger="fairboard.access", correlation_id=asked)
     trace = line["trace.id"]
 
@@ -161,7 +170,7 @@ def test_a_stranger_does_not_choose_the_trace(observed: Observed, player: Player
 
 
 def test_metrics_tell_of_tasks_beat_sockets_and_the_board(observed: Observed, player: Player) -> None:
-    seen_on_the_board(observed)
+    seen_on_the_board(observed, "measured")
 
     def told() -> dict[str, float]:
         lines = httpx.get(f"{observed.url}/metrics", timeout=10).text.splitlines()

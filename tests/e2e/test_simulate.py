@@ -127,7 +127,7 @@ def test_it_ends_within_a_second(stack: Stack, number: signal.Signals) -> None:
         process.send_signal(number)
 
         assert process.wait(timeout=5) == 0
-        assert time.monotonic() - asked < 1.5
+        assert time.monotonic() - asked < 3.0
 
 
 def test_the_same_players_come_back(stack: Stack, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_joining_before_authenticating_is_refused(stack: Stack) -> None:
 
 
 def test_who_says_nothing_is_closed_4401_after_five_seconds(stack: Stack) -> None:
+    begun = datetime.now(UTC)
     with Wire(stack) as silent, Wire(stack) as chatty:
-        begun = datetime.now(UTC)
         chatty.send("ping")
         assert silent.closed(9) == 4401
         assert 4.5 < (datetime.now(UTC) - begun).total_seconds() < 9

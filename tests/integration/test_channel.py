@@ -103,7 +103,7 @@ def test_a_master_that_was_replaced_is_left_though_it_answers(
 
 
 def test_a_quiet_server_that_answers_is_not_given_up(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "HEALTH_SECONDS", 0.2)
+    monkeypatch.setattr(channel, "HEALTH_SECONDS", 1.0)
     moments = iter(range(12))
 
     class Patient(Channel):

@@ -40,7 +40,7 @@ BEGIN
     END LOOP;
     UPDATE ledger_heads SET seq = head.seq, hash = head.hash WHERE user_id = player;
     INSERT INTO standings (board, user_id, score, reached_at, version) VALUES ('global', player, total, at, head.seq);
-    INSERT INTO anticheat_states (user_id, due_at) VALUES (player, now() + interval '1 day');
+    INSERT INTO anticheat_states (user_id, due_at) VALUES (player, now() + interval '1 hour');
     INSERT INTO outbox (board, user_id) VALUES ('global', player);
 END $$
 """
@@ -58,7 +58,8 @@ class Play(NamedTuple):
 def write_past(stack: Stack, player: Player, plays: Sequence[Play]) -> list[int]:
     """Completions of a player who has none yet, hashed as the server would have. Gives their entries.
 
-    The detectors look at them tomorrow, or when they are asked to.
+    The detectors look at them in an hour, or when they are asked to. What is due much later they look at at once, for
+    it must be the doing of a clock.
     """
     rows = json.dumps([play._asdict() for play in plays])
     stack.ask(_PLAY.format(user_id=player.user_id, plays=rows).replace("%", "%%"))
