@@ -211,6 +211,7 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are told of their ports before any of them listens."""
     with socket.create_server((LOCALHOST, 0)) as server:
         other = server.getsockname()[1]
+    monkeypatch.setattr("cli.embedded.server._given", set())
     drawn = iter([free_port(), other])
     monkeypatch.setattr("random.randrange", lambda *_: next(drawn))
     assert free_port() == other
