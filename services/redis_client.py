@@ -24,6 +24,7 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisClusterException,
     ResponseError,
+    SlotNotCoveredError,
     TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
@@ -53,6 +54,8 @@ REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 """Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
 HANDOVER_SECONDS = 3.5
 """How long it takes until the Sentinels name the replica to which they had the master hand over: 2 s and a bit."""
+FORGOTTEN_SECONDS = 5.0
+"""A refusal of a write is the first of a new handover if none came before it for so long."""
 
 
 class RedisUnavailableError(Exception):
@@ -136,6 +139,10 @@ def translate_outage() -> Iterator[None]:
         yield
     except AWAY as error:
         raise RedisUnavailableError(str(error)) from error
+    except RedisClusterException as error:
+        if error.__cause__ is None and not isinstance(error, SlotNotCoveredError):
+            raise  # A mistake in what was asked.
+        raise RedisUnavailableError(str(error)) from error
     except ResponseError as error:
         if str(error).startswith(REFUSALS):
             raise RedisUnavailableError(str(error)) from error
@@ -158,11 +165,22 @@ class RoutedCommands:
     def __init__(self, cluster: RedisCluster) -> None:
         """Uses the client's own connections."""
         self._cluster = cluster
+        self._silent_until = self._answered_at = 0.0
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Raises RedisUnavailableError, or an error reply."""
-        with translate_outage():
-            return [self._cluster.execute_command(*command) for command in commands]
+        begun = time.monotonic()
+        if begun < self._silent_until:
+            raise RedisUnavailableError("no node of Redis answered a moment ago")
+        try:
+            with translate_outage():
+                replies = [self._cluster.execute_command(*command) for command in commands]
+        except RedisUnavailableError:
+            if self._answered_at < begun:  # Nobody else was answered meanwhile: it is not one node alone.
+                self._silent_until = time.monotonic() + SILENCE_SECONDS
+            raise
+        self._answered_at = time.monotonic()
+        return replies
 
     def forget_idle(self) -> None:
         """Nothing is idle here; the client's own connections follow the cluster."""
@@ -200,8 +218,8 @@ class QuickConnection:
     def __init__(self, redis: Redis) -> None:
         """Connects at the first call, with the settings of the client."""
         self._pool = redis.connection_pool
-        self._silent_until = self._answered_at = 0.0
-        self._patience = Patience(HANDOVER_SECONDS)
+        self._silent_until = self._answered_at = self._refused_at = 0.0
+        self._patience, self._patience_of_writers = Patience(HANDOVER_SECONDS), Patience(HANDOVER_SECONDS)
         self._has_sentinels = isinstance(self._pool, SentinelConnectionPool)
         self._idle: list[Any] = []  # redis-py's AbstractConnection, which has no types
 
@@ -210,7 +228,7 @@ class QuickConnection:
 
         Asks again while another master may be taking over. All that is asked here may be asked twice.
         """
-        begun = time.monotonic()
+        begun, waited = time.monotonic(), self._patience
         with tracing.span(str(commands[0][0]), db_system_name="redis"), translate_outage():
             while True:
                 if time.monotonic() < self._silent_until:
@@ -221,11 +239,23 @@ class QuickConnection:
                     if not self._may_be_handed_over(error):
                         raise
                     self.forget_idle()  # Whoever connects asks which one is the master now.
-                    if not self._patience.wait(begun):
+                    waited = self._patience_with(error)
+                    if not waited.wait(begun):
                         raise
                 else:
                     self._patience.answered()
+                    waited.answered()
                     return replies
+
+    def _patience_with(self, error: Exception) -> Patience:
+        """A master that takes no writes answers those who read, which does not mean that waiting for it is worth it."""
+        if isinstance(error, RedisConnectionError):
+            return self._patience
+        now = time.monotonic()
+        if now > self._refused_at + FORGOTTEN_SECONDS:
+            self._patience_of_writers.answered()
+        self._refused_at = now
+        return self._patience_of_writers
 
     def _may_be_handed_over(self, error: Exception) -> bool:
         """Whether another master may be taking over: this one is lost, none any more, or without replicas."""

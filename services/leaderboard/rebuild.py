@@ -42,6 +42,7 @@ _MARK = text(
     "INSERT INTO boards (name, rebuild_mark) VALUES (:board, :mark) "
     "ON CONFLICT (name) DO UPDATE SET rebuild_mark = excluded.rebuild_mark"
 )
+_TIMELINE = text("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")
 _READ_MARK = text("SELECT rebuild_mark FROM boards WHERE name = :board")
 NO_ROOM = (
     "there is no room in Redis for a second copy of the board, which a rebuild needs for a moment; "
@@ -196,10 +197,15 @@ def _is_known(resources: Resources, board: str, run_id: str) -> bool:
 
 
 def redis_run_id(resources: Resources, keys: BoardKeys) -> str:
-    """The ids of the Redis process that holds the board, and of its time as the master, which may not be its first."""
+    """The ids of the Redis process that holds the board, and of its time as the master, which may not be its first;
+
+    and PostgreSQL's timeline: a primary that took over may lack what Redis was told of before.
+    """
     with translate_outage():
         told = server_of(resources.redis, keys.standings, "default")
-    return f"{told['run_id']}:{told['master_replid']}"
+    with autocommit(resources.engine) as connection:
+        timeline = connection.execute(_TIMELINE).scalar_one()
+    return f"{told['run_id']}:{told['master_replid']}:{timeline}"
 
 
 @contextmanager

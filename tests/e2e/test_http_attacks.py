@@ -12,10 +12,13 @@ from threading import Thread
 import httpx
 import pytest
 
+from cli.embedded import free_port
 from tests.attacks.wire import DECLARED, SMUGGLED, answered_hidden, answers, misled, slow_clients, to
 from tests.support.balancer import balancer_before, trusting
 from tests.support.players import Player, fill_board
+from tests.support.problems import assert_problem
 from tests.support.stack import Stack
+from web.envelope import SECURITY_HEADERS
 
 Newcomer = Callable[[], Player]
 
@@ -50,6 +53,19 @@ def test_the_balancer_keeps_metrics_and_addresses_to_itself(balancer: int) -> No
             assert answer.status_code in {403, 404}, path
             assert "fairboard_" not in answer.text
         assert "evil.example" not in str(http.get("/", headers=lies).headers)
+
+
+def test_what_the_balancer_says_itself_has_the_same_headers(balancer: int) -> None:
+    """But for what a page may do, which these are not, and HSTS, which any of the others brings."""
+    with httpx.Client(base_url=f"https://127.0.0.1:{balancer}", verify=trusting()) as http:
+        more = {"content-security-policy", "cache-control", "cross-origin-resource-policy"}
+        wanted = {name.lower() for name, _ in SECURITY_HEADERS} - {"permissions-policy"} | more
+        theirs, own = http.get("/nowhere").headers, http.get("/metrics").headers
+        assert {name: own.get(name) for name in wanted} == {name: theirs[name] for name in wanted}
+    with balancer_before(free_port(), answers_at=503) as port:
+        away = httpx.get(f"https://127.0.0.1:{port}/readyz", verify=trusting(), timeout=10)
+        assert_problem(away, 503, "SERVICE_UNAVAILABLE")
+        assert wanted <= set(away.headers)
 
 
 class Mirror(BaseHTTPRequestHandler):

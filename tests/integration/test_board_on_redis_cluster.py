@@ -16,7 +16,7 @@ from cli.embedded import free_port
 from config.catalogue import BOARD
 from services.leaderboard.keys import BoardKeys
 from services.reconcile import drain_outbox, sweep
-from services.redis_client import as_cluster, load_script
+from services.redis_client import RedisUnavailableError, as_cluster, load_script
 from services.resources import Resources
 from services.sessions import Player
 from tests.integration.test_board_place import *  # noqa: F403 -- every test of it
@@ -63,6 +63,17 @@ def test_this_is_a_cluster_whose_nodes_share_the_slots(resources: Resources) -> 
     assert redis
     nodes = {redis.get_node_from_key(f"ratelimit:{{{player}}}:complete").name for player in range(1, 100)}
     assert len(nodes) == 3
+
+
+def test_nodes_that_are_all_away_are_an_outage_like_any_other(servers: Servers) -> None:
+    with open_folder() as folder, ExitStack() as running:
+        settings = make_settings(servers, redis_url=running.enter_context(running_cluster(folder)))
+        with opened(settings) as own:
+            assert own.quick.call(("SET", "key", "value")) == [True]
+            running.close()
+            for _ in range(3):
+                with pytest.raises(RedisUnavailableError):
+                    own.quick.call(("GET", "key"))
 
 
 def test_a_script_with_keys_of_two_slots_is_refused(resources: Resources) -> None:

@@ -209,6 +209,16 @@ def test_a_master_that_was_none_meanwhile_may_have_lost_something(resources: Res
     assert sweep(resources, BOARD) is None
 
 
+def test_a_primary_that_took_over_may_lack_what_redis_was_told(
+    resources: Resources, crowd: list[Player], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep(resources, BOARD)
+    assert sweep(resources, BOARD) is None
+    monkeypatch.setattr(rebuilding, "_TIMELINE", text("SELECT '00000009'"))  # What a promotion makes of it.
+    assert sweep(resources, BOARD) == 7
+    assert sweep(resources, BOARD) is None
+
+
 def test_what_a_former_version_wrote_of_redis_is_understood(
     resources: Resources, people: People, crowd: list[Player]
 ) -> None:

@@ -164,16 +164,31 @@ def test_a_master_that_hands_over_is_waited_for_and_one_that_does_not_is_not(
     resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resources.redis.config_set("min-replicas-to-write", 1)
-    monkeypatch.setattr(resources.quick, "_patience", Patience(0.0))
+    monkeypatch.setattr(resources.quick, "_patience_of_writers", Patience(0.0))
     with pytest.raises(RedisUnavailableError):
         resources.quick.call(("SET", "key", "lost"))
-    monkeypatch.setattr(resources.quick, "_patience", patience := Patience(30.0))
+    monkeypatch.setattr(resources.quick, "_patience_of_writers", patience := Patience(30.0))
     with ThreadPoolExecutor(1) as others:
         waiting = others.submit(resources.quick.call, ("SET", "key", "value"), ("GET", "key"))
         wait_for(lambda: patience.waiting, 10)
         resources.redis.config_set("min-replicas-to-write", 0)
         assert waiting.result(20) == [b"OK", b"value"]
     assert not patience.waiting
+
+
+def test_who_reads_does_not_make_writers_wait_anew(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources.quick, "_patience_of_writers", patience := Patience(0.3))
+    resources.redis.config_set("min-replicas-to-write", 1)
+    try:
+        for _ in range(2):
+            with pytest.raises(RedisUnavailableError):
+                resources.quick.call(("SET", "key", "value"))
+            assert resources.quick.call(("GET", "key")) == [None]
+            assert patience.waiting, "it is still away for those who write"
+    finally:
+        resources.redis.config_set("min-replicas-to-write", 0)
+    monkeypatch.setattr(redis_client, "FORGOTTEN_SECONDS", 0.0)
+    assert resources.quick.call(("SET", "key", "value")) == [b"OK"]
 
 
 def test_a_reply_that_is_there_is_taken_however_late_it_is_looked_at(

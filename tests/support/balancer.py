@@ -27,14 +27,14 @@ def trusting() -> ssl.SSLContext:
 
 
 @contextmanager
-def balancer_before(server: int, **settings: str) -> Iterator[int]:
-    """The port of a balancer that passes everything to the web server on a port."""
+def balancer_before(server: int, *, answers_at: int = 200, **settings: str) -> Iterator[int]:
+    """The port of a balancer that passes everything to the web server on a port, and answers with a status if asked."""
     port, web = free_port(), f"127.0.0.1:{server}"
     with open_folder() as home:
         own = {"FAIRBOARD_SITE": f"https://127.0.0.1:{port}", "FAIRBOARD_WEB": web, "FAIRBOARD_LIVE": web}
         process = _start(home, **own, **settings)
         try:
-            wait_for(lambda: _answers(port), 30, "the balancer")
+            wait_for(lambda: _status(port) == answers_at, 30, "the balancer")
             yield port
         finally:
             process.kill()
@@ -54,8 +54,8 @@ def _start(home: Path, **settings: str) -> subprocess.Popen[bytes]:
         )
 
 
-def _answers(port: int) -> bool:
+def _status(port: int) -> int:
     try:
-        return httpx.get(f"https://127.0.0.1:{port}/readyz", verify=trusting(), timeout=5).status_code == 200
+        return httpx.get(f"https://127.0.0.1:{port}/readyz", verify=trusting(), timeout=10).status_code
     except httpx.TransportError:
-        return False
+        return 0

@@ -77,7 +77,8 @@ class Channel:
     def _hear(self) -> None:
         pubsub: PubSub = self._resources.redis.pubsub()
         try:
-            pubsub.subscribe(ENDED_CHANNEL, self._causes, self._updates)
+            # On a Redis Cluster the first one chooses the node: that of the board, which then does not pass it on.
+            pubsub.subscribe(self._causes, ENDED_CHANNEL, self._updates)
             asked = False
             while True:
                 message = pubsub.get_message(timeout=HEALTH_SECONDS)
