@@ -32,6 +32,10 @@ PORTS |= dict.fromkeys((*WEB, *LIVE), 8000) | {"flower": 5555, "prometheus": 909
 HOMES = dict.fromkeys((*REDIS, *SENTINELS, "broker"), Path("/")) | {PROMETHEUS: Path("/prometheus")}
 ONLY_DOCKER = {"prepare", "migrate", "grafana"}
 """Services without a process in `make cluster`: it does their work itself, or has no program for it."""
+OF_CONTAINERS = {"FAIRBOARD_LOG_FORMAT", "FAIRBOARD_METRICS_NETWORKS", "FAIRBOARD_CDN"}
+"""Settings that only containers have: how they log, from where they are watched, and who is in front."""
+WITH_A_USER = ("prom/", "grafana/", "fairboard-postgres:")
+"""Images that are not run as root by themselves; the last is made by our Dockerfile."""
 DIFFERENT = {"VALKEY_SERVER", "FAIRBOARD_SITE", "FAIRBOARD_SNI", "CADDY_ADMIN", "PATRONI_POSTGRESQL_PGPASS"}
 """Settings that say where this machine has something."""
 
@@ -156,6 +160,13 @@ def test_fairboard_has_the_same_settings_everywhere(compose: dict[str, Any], par
             assert by_default(service["environment"][name]) == value, (part.name, name)
 
 
+@pytest.mark.parametrize("part", ALL, ids=lambda part: part.name)
+def test_no_part_has_settings_that_the_drills_know_nothing_of(compose: dict[str, Any], part: Part) -> None:
+    known = {*part.environment, *topology.settings(PLACES), *OF_CONTAINERS}
+    names = compose["services"][part.name].get("environment", {})
+    assert [name for name in names if not {name, name.removesuffix("_FILE")} & known] == []
+
+
 @pytest.mark.parametrize("part", OWN, ids=lambda part: part.name)
 def test_each_line_of_the_log_has_its_date(compose: dict[str, Any], part: Part) -> None:
     assert by_default(compose["services"][part.name]["environment"]["FAIRBOARD_LOG_FORMAT"]) == "json"
@@ -196,7 +207,14 @@ def test_every_container_is_guarded(compose: dict[str, Any]) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         if name != "prepare":
             assert service.get("user", "") not in {"root", "0", "0:0"}, name
+            assert "user" in service or service["image"].startswith(WITH_A_USER), name
             assert service["restart"] in {"unless-stopped", "on-failure:60"}, name
+
+
+def test_the_image_of_postgresql_is_not_run_as_root() -> None:
+    stages = Path(ROOT, "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")
+    (stage,) = [stage for stage in stages if stage.partition("\n")[0].endswith(" AS patroni")]
+    assert re.findall(r"^USER (\S+)", stage, re.MULTILINE) == ["postgres"]
 
 
 def test_what_is_mounted_in_memory_belongs_to_the_user_who_writes_there(compose: dict[str, Any]) -> None:

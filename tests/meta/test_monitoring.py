@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
             asked = {without_suffix(name) for name in NAME.findall(target["expr"])}
             assert asked, panel["title"]
             assert asked <= set(metrics()), panel["title"]
+
+
+def test_the_picture_is_of_the_dashboard_as_it_is() -> None:
+    picture = (DOCS / "images" / "dashboard.svg").read_text("utf-8")
+    assert [panel["title"] for panel in panels() if escape(panel["title"]) not in picture] == []
 
 
 def test_the_dashboard_has_the_golden_signals_of_http_sockets_and_tasks() -> None:
