@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import psycopg2
 
@@ -19,6 +20,9 @@ from drills.product import commit
 from drills.scene import Drill, DrillError, Result, carry_out
 from drills.site import Site
 from drills.stack_site import stack_site
+
+QUICK_ANSWER_SECONDS = 15.0
+"""How late an answer may come in a quick run; one without a deadline is later."""
 
 
 def main() -> int:
@@ -53,7 +57,7 @@ def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: ar
     print(report.HEAD, flush=True)
     for drill in chosen:
         try:
-            result = carry_out(site, drill, seed, quick=arguments.quick)
+            result = carry_out(site, _patient(drill) if arguments.quick else drill, seed, quick=arguments.quick)
         except (DrillError, TimeoutError, AssertionError, OSError, ClusterError, psycopg2.Error) as error:
             print(f"{drill.row}: {drill.fault}: could not be judged: {error!r}", flush=True)
             site.heal()
@@ -62,6 +66,11 @@ def _carry_out_all(site: Site, chosen: Sequence[Drill], seed: int, arguments: ar
         well = well and result.held
         _tell(result, arguments)
     return well
+
+
+def _patient(drill: Drill) -> Drill:
+    """The drill as CI has it, where a busy machine is nobody's fault."""
+    return replace(drill, answer_seconds=max(drill.answer_seconds, QUICK_ANSWER_SECONDS))
 
 
 def _tell(result: Result, arguments: argparse.Namespace) -> None:

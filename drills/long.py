@@ -201,7 +201,9 @@ def _of_this(runs: list[Run]) -> str:
     """How much of it was done with the product as it is now."""
     now = commit()
     own = [run for run in runs if run.get("commit") == now]
-    return f", of which {total(own, 'acknowledged'):,.0f} over {len(own)} of this commit ({now})"
+    broken_off = sum(not run["acknowledged"] for run in runs)
+    text = f", of which {total(own, 'acknowledged'):,.0f} over {len(own)} of this commit ({now})"
+    return text + (f", and {broken_off} could not be judged" if broken_off else "")
 
 
 def _drawn_from(runs: list[Run]) -> str:

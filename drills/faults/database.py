@@ -6,11 +6,10 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-import psutil
 import psycopg2
 import psycopg2.errors
 
@@ -94,33 +93,30 @@ def cut_answers_on(scene: Scene, link: Link) -> None:
 def full_disk(scene: Scene) -> None:
     """Nothing can be written to a file of PostgreSQL any more, its log of changes included."""
     before = len(scene.load.history.failures)
-    _limit_files(scene, FULL_BYTES)
+    limit_files(scene, scene.site.primary.pids, FULL_BYTES)
     try:
         scene.wait(lambda: len(scene.load.history.failures) > before + 20, "refused writes")
         scene.lasts(scene.seconds(5, 2))
     finally:
-        _limit_files(scene, "unlimited")
+        limit_files(scene, scene.site.primary.pids, "unlimited")
     refused = len(scene.load.history.failures) - before
     scene.notes.append(f"{refused} requests were refused while nothing could be written")
 
 
-def _limit_files(scene: Scene, size: int | str) -> None:
-    """Only who runs a process may limit it, so that root has to become PostgreSQL's user."""
+def limit_files(scene: Scene, pids: Iterable[int], size: int | str) -> None:
+    """Have no file of these processes, and of those that they start, grow beyond a size.
+
+    Only who runs a process may limit it, so that root has to become PostgreSQL's user.
+    """
     program, identity = shutil.which("prlimit"), scene.site.identity
     assert program, "prlimit of util-linux is needed"
-    for pid in filter(_is_postgres, scene.site.primary.pids):
+    for pid in pids:
         subprocess.run(
             [program, "--pid", str(pid), f"--fsize={size}:"],
             check=False,  # It may have ended meanwhile.
             capture_output=True,
             **(identity.popen_arguments() if identity else {}),
         )
-
-
-def _is_postgres(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).name().startswith("postgres")
-    return False
 
 
 def deadlocks(scene: Scene) -> None:

@@ -8,14 +8,15 @@ import threading
 import time
 from contextlib import closing
 
+import httpx
 import psycopg2
 
 from cli.embedded.server import LOCALHOST
-from deploy.local.places import ETCD, POSTGRES
+from deploy.local.places import ETCD, POSTGRES, WEB
 from deploy.local.process import Part
 from drills.cluster_site import ClusterSite
 from drills.faults.common import POSTS, cluster, contest, post_together, settled
-from drills.faults.database import cancel_what_waits, deadlocks, exhausted_pool, full_disk
+from drills.faults.database import cancel_what_waits, deadlocks, exhausted_pool, limit_files
 from drills.faults.edge import slowloris
 from drills.faults.memory import GREED, cut_subscriptions, flush, out_of_memory, rebuild_while_writing
 from drills.faults.rolling import rolling
@@ -30,6 +31,8 @@ NOTICED_SECONDS = 5.0
 """How soon readiness has to say that the primary is away."""
 SERVED_SECONDS = 25.0
 """How soon after that loss somebody's completion has to count again."""
+FULL_LOG_BYTES = 1 << 20
+"""Of 16 MB that a file of PostgreSQL's log has: tables are smaller here, and go on."""
 CAUGHT_UP = 3.0
 """Until Redis is equal where standbys that were frozen have to catch up first: nothing is committed before that."""
 PATIENCE_SECONDS = 2.0
@@ -62,6 +65,21 @@ def freeze_primary(scene: Scene) -> None:
     scene.lasts(max(0.0, 45 - (time.monotonic() - begun)))
     part.thaw()
     scene.wait_for_more(20)
+
+
+def full_disk(scene: Scene) -> None:
+    """Nothing can be written on the primary's node, whatever Patroni starts there: another node has to take over."""
+    part = cluster(scene).primary
+    limit_files(scene, part.pids, FULL_LOG_BYTES)
+    begun = scene.load.now()
+    try:
+        scene.wait(lambda: cluster(scene).cluster.primary() not in {None, part.name}, "another primary", 60)
+        scene.wait_for_more(20)
+    finally:
+        limit_files(scene, part.pids, "unlimited")
+    served = scene.load.history.resumed(begun, scene.load.now()) - begun
+    scene.notes.append(f"another node took over; served again after {served:.1f} s")
+    scene.wait(scene.site.whole, "a former primary that follows", 120)
 
 
 def cut_from_etcd(scene: Scene) -> None:
@@ -164,30 +182,47 @@ def many_posts(scene: Scene) -> None:
     person, part = scene.spare[0], cluster(scene).primary
     token = scene.load.token(person)
     scene.lasts((round_of(token) + SPARE_MS) / 1000)
-    killer = threading.Timer(scene.random.uniform(0.0, 0.2), part.kill)
+    killed: list[float] = []
+
+    def kill() -> None:
+        killed.append(scene.load.now())
+        part.kill()
+
+    killer = threading.Timer(scene.random.uniform(0.0, 0.2), kill)
     killer.start()
     attempts = post_together(scene, person, token)
     killer.join()
-    _served_by_another(scene, part.name)
+    _served_by_another(scene, part.name, killed[0])
     part.start()
     attempts += post_together(scene, person, token)
     settled(scene, {token: 0})
     scene.notes.append(f"answers about {POSTS} posts, and as many again: {contest(scene, attempts)}")
 
 
-def _served_by_another(scene: Scene, name: str) -> None:
-    """Wait until readiness says so, until another node is the primary, and until completions count again."""
+def _served_by_another(scene: Scene, name: str, lost: float | None = None) -> None:
+    """Wait until readiness and metrics say so, until another node is the primary, and until completions count again.
+
+    `lost` is when the node was lost, if that was not just now.
+    """
     load = scene.load
-    begun = load.now()
+    begun = load.now() if lost is None else lost
     scene.wait(lambda: not scene.site.ready(), "readiness that says no", 30)
+    scene.wait(lambda: _is_down(cluster(scene), name), "metrics that say that the node is away", 30)
     noticed = load.now() - begun
     scene.wait(lambda: cluster(scene).cluster.primary() not in {None, name}, "another primary", 60)
     scene.wait_for_more(5)
     # The clients' own time: to ask a frozen node who leads takes two seconds each time, which nobody else waits for.
     served = load.history.resumed(begun, load.now()) - begun
-    scene.notes.append(f"readiness said no after {noticed:.1f} s; served again after {served:.1f} s")
+    scene.notes.append(f"readiness and metrics said so after {noticed:.1f} s; served again after {served:.1f} s")
     scene.require(f"noticed within {NOTICED_SECONDS:.0f} s: {noticed:.1f} s", holds=noticed < NOTICED_SECONDS)
     scene.require(f"served again within {SERVED_SECONDS:.0f} s: {served:.1f} s", holds=served < SERVED_SECONDS)
+
+
+def _is_down(site: ClusterSite, name: str) -> bool:
+    """Whether a web server's `fairboard_up` and `fairboard_primary` say that a node is away."""
+    answer = httpx.get(f"http://{site.cluster.places.address(WEB[0])}/metrics", timeout=10, trust_env=False)
+    node = f'{{server="{site.cluster.places.address(f"{name}-sql")}"}} 0.0'
+    return all(f"{gauge}{node}" in answer.text for gauge in ("fairboard_up", "fairboard_primary"))
 
 
 DRILLS = (
@@ -207,7 +242,7 @@ DRILLS = (
         redis=CAUGHT_UP,
         plan=PLAN,
     ),
-    Drill("7a", "the primary's disk full", full_disk, GROUND, plan=PLAN),
+    Drill("7a", "the primary's disk full", full_disk, GROUND, outage=30.0, plan=PLAN),
     Drill("7b", "deadlocks", deadlocks, GROUND, plan=PLAN),
     Drill("7c", "a lock that every completion waits for", exhausted_pool, GROUND, plan=PLAN),
     Drill("8c", "FLUSHALL", flush, GROUND, redis=10.0, plan=PLAN),
