@@ -50,6 +50,8 @@ AWAY = (
     ClusterDownError,
     TryAgainError,
 )
+SILENT = (RedisConnectionError, RedisTimeoutError, RedisClusterException)
+"""Those of a cluster that does not answer."""
 REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 """Of a Redis that takes no writes, its disk being full or its replicas too few; redis-py has no classes for these."""
 HANDOVER_SECONDS = 3.5
@@ -175,8 +177,9 @@ class RoutedCommands:
         try:
             with translate_outage():
                 replies = [self._cluster.execute_command(*command) for command in commands]
-        except RedisUnavailableError:
-            if self._answered_at < begun:  # Nobody else was answered meanwhile: it is not one node alone.
+        except RedisUnavailableError as error:
+            # A refusal is an answer; and where others were answered meanwhile it is one node alone.
+            if isinstance(error.__cause__, SILENT) and self._answered_at < begun:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
             raise
         self._answered_at = time.monotonic()

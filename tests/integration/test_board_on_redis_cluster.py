@@ -76,6 +76,18 @@ def test_nodes_that_are_all_away_are_an_outage_like_any_other(servers: Servers) 
                     own.quick.call(("GET", "key"))
 
 
+def test_a_refused_write_keeps_nobody_from_reading(resources: Resources) -> None:
+    redis = as_cluster(resources.redis)
+    assert redis
+    redis.config_set("maxmemory", 1, target_nodes="all")
+    try:
+        with pytest.raises(RedisUnavailableError):
+            resources.quick.call(("SET", "key", "value"))
+        assert resources.quick.call(("GET", "key")) == [None]
+    finally:
+        redis.config_set("maxmemory", 0, target_nodes="all")
+
+
 def test_a_script_with_keys_of_two_slots_is_refused(resources: Resources) -> None:
     place = load_script(resources.quick, "place")
     keys = [f"key{number}" for number in range(9)]
